@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+VERSION    = 0.1.0
+prefix     = /usr
+sysconfdir = /etc
+sbindir    = $(prefix)/sbin
+libexecdir = $(prefix)/libexec/sessbox
+mandir     = $(prefix)/share/man
+docdir     = $(prefix)/share/doc/sessbox
+unitdir    = $(prefix)/lib/systemd/system
+multiarch  = $(shell $(CC) -print-multiarch)
+pamdir     = /lib/$(multiarch)/security
+
+CC       = gcc
+B        = build
+WARN     = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Werror
+OPT      = -O2 -g -fstack-protector-strong -D_FORTIFY_SOURCE=2
+override CFLAGS := -std=gnu11 $(OPT) $(WARN) $(CFLAGS)
+override CPPFLAGS := -Iinclude -D_GNU_SOURCE -DSB_VERSION='"$(VERSION)"' \
+	-DSB_LIBEXECDIR='"$(libexecdir)"' -DSB_SYSCONFDIR='"$(sysconfdir)"' -MMD -MP $(CPPFLAGS)
+HARDEN   = -Wl,-z,defs -Wl,-z,now -Wl,-z,relro -Wl,--as-needed
+
+core    = $(patsubst src/core/%.c,$B/core/%.o,$(wildcard src/core/*.c))
+helper  = $(patsubst src/helper/%.c,$B/helper/%.o,$(wildcard src/helper/*.c))
+init    = $(patsubst src/init/%.c,$B/init/%.o,$(wildcard src/init/*.c)) $B/init/io.o
+sessctl = $(patsubst src/sessctl/%.c,$B/sessctl/%.o,$(wildcard src/sessctl/*.c))
+module  = $(patsubst pam_module/%.c,$B/module/%.o,$(wildcard pam_module/*.c)) $B/module/io.o
+man     = $(patsubst docs/%.scd,$B/man/%,$(wildcard docs/*.scd))
+
+all: programs $(man)
+programs: $B/pam_sessbox.so $B/sessbox-helper $B/sessbox-init $B/sessctl
+
+$B/libsessbox.a: $(core)
+	rm -f $@ && $(AR) rcs $@ $^
+$B/sessbox-helper: $(helper) $B/libsessbox.a
+	$(CC) $(CFLAGS) -pie $(HARDEN) $(LDFLAGS) -o $@ $^ -liniparser
+$B/sessctl: $(sessctl) $B/libsessbox.a
+	$(CC) $(CFLAGS) -pie $(HARDEN) $(LDFLAGS) -o $@ $^ -liniparser -lsmartcols
+$B/sessbox-init: $(init)
+	$(CC) $(CFLAGS) -static -Wl,--gc-sections $(LDFLAGS) -o $@ $^
+$B/pam_sessbox.so: $(module) pam_module/pam_sessbox.map
+	$(CC) $(CFLAGS) -shared $(HARDEN) -Wl,--version-script=pam_module/pam_sessbox.map \
+		$(LDFLAGS) -o $@ $(module) -lpam
+
+$B/core/%.o: src/core/%.c | $B/core
+	$(CC) $(CPPFLAGS) $(CFLAGS) -fPIE -c -o $@ $<
+$B/helper/%.o: src/helper/%.c | $B/helper
+	$(CC) $(CPPFLAGS) $(CFLAGS) -fPIE -c -o $@ $<
+$B/sessctl/%.o: src/sessctl/%.c | $B/sessctl
+	$(CC) $(CPPFLAGS) $(CFLAGS) -fPIE -c -o $@ $<
+$B/init/%.o: src/init/%.c | $B/init
+	$(CC) $(CPPFLAGS) $(CFLAGS) -ffunction-sections -c -o $@ $<
+$B/init/io.o: src/core/io.c | $B/init
+	$(CC) $(CPPFLAGS) $(CFLAGS) -ffunction-sections -c -o $@ $<
+$B/module/%.o: pam_module/%.c | $B/module
+	$(CC) $(CPPFLAGS) $(CFLAGS) -fPIC -c -o $@ $<
+$B/module/io.o: src/core/io.c | $B/module
+	$(CC) $(CPPFLAGS) $(CFLAGS) -fPIC -c -o $@ $<
+$B/man/%: docs/%.scd | $B/man
+	scdoc <$< >$@
+
+$B/core $B/helper $B/init $B/sessctl $B/module $B/man:
+	mkdir -p $@
+
+clean:
+	rm -rf $B
+
+.PHONY: all programs clean
+-include $(wildcard $B/*/*.d)

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef SESSBOX_CGROUP_H
+#define SESSBOX_CGROUP_H
+
+/*
+ * The tenants' cgroups, on cgroup v2 ("unified"), on v1, and on both side by side ("hybrid": the
+ * controllers in v1 hierarchies, a v2 hierarchy without any). Plain cgroupfs, no D-Bus.
+ *
+ * <base> is, on a systemd host (/run/systemd/system exists), the cgroup of the unit
+ * sessbox-tenants.service, which systemd delegates to us; elsewhere "sessbox" at the top of each
+ * hierarchy, made by us. Below it, flat: "init" (all inits and reapers), "u<uid>" (all of a
+ * tenant, with the limits). `group` in the functions below is such a name; sb_cgroup_tenant() is
+ * the only place that makes one.
+ *
+ * Everything is reached through directory descriptors opened once; no path outlives a call.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "sessbox/err.h"
+#include "sessbox/limits.h"
+
+#define SB_CGROUP_INIT "init"
+#define SB_CGROUP_NAME_MAX 32
+#define SB_CGROUP_FDS_MAX 24 /* hierarchies a process can be in */
+
+struct sb_cgroup;
+
+enum sb_cgroup_mode { SB_CGROUP_V2, SB_CGROUP_V1, SB_CGROUP_HYBRID };
+
+/*
+ * Finds the mode and opens <base> in every hierarchy. Without systemd the base is made when it is
+ * missing; with it, a missing base is -ENOENT and err says which unit to restart.
+ * root: NULL for the real /sys/fs/cgroup and /proc/self/cgroup; a directory for tests, which holds
+ * "cgroup/" in place of the first and the file "self" in place of the second.
+ */
+int sb_cgroup_open(const char *root, struct sb_cgroup **ret, struct sb_err *err);
+void sb_cgroup_close(struct sb_cgroup *cg);
+
+static inline void sb_cleanup_cgroupp(struct sb_cgroup **cg)
+{
+	sb_cgroup_close(*cg);
+}
+#define cleanup_cgroup __attribute__((cleanup(sb_cleanup_cgroupp)))
+
+enum sb_cgroup_mode sb_cgroup_mode(const struct sb_cgroup *cg);
+const char *sb_cgroup_mode_name(enum sb_cgroup_mode mode); /* "v2", "v1", "hybrid" */
+
+/* The name of a tenant's cgroup: "u<uid>". buf has SB_CGROUP_NAME_MAX bytes. */
+void sb_cgroup_tenant(char *buf, uid_t uid);
+
+/*
+ * Makes a group in every hierarchy; one that exists is fine. v2: turns the controllers on below
+ * <base> (cpu, io, cpuset, memory, pids: those there are). v1: copies cpuset.cpus and .mems from
+ * the parent, without which no process can enter. On failure removes what it made.
+ */
+int sb_cgroup_create(struct sb_cgroup *cg, const char *group, struct sb_err *err);
+
+/*
+ * Removes a group from every hierarchy; missing is fine. Retries while it is busy (processes of a
+ * dying pid namespace) until the deadline (sb_now_ms), then -EBUSY.
+ */
+int sb_cgroup_destroy(struct sb_cgroup *cg, const char *group, int64_t deadline,
+		      struct sb_err *err);
+
+/* Does the group exist in any hierarchy? */
+bool sb_cgroup_exists(const struct sb_cgroup *cg, const char *group);
+
+/* A limit that this kernel or hierarchy cannot do is a bit here, not an error. */
+enum sb_limit_bit {
+	SB_LIMIT_MEMORY_MAX = 1 << 0,
+	SB_LIMIT_MEMORY_SWAP_MAX = 1 << 1,
+	SB_LIMIT_TASKS_MAX = 1 << 2,
+	SB_LIMIT_CPU_QUOTA = 1 << 3,
+	SB_LIMIT_CPU_WEIGHT = 1 << 4,
+};
+
+/*
+ * Writes all limits; *ret_unsupported gets the bits of those that could not be (and are not
+ * infinity or default). Infinity is written, too: it lifts an earlier limit.
+ */
+int sb_cgroup_apply(struct sb_cgroup *cg, const char *group, const struct sb_limits *limits,
+		    unsigned int *ret_unsupported, struct sb_err *err);
+
+/* The limits in force, read back from the kernel; bits of the missing ones in *ret_unsupported. */
+int sb_cgroup_limits(struct sb_cgroup *cg, const char *group, struct sb_limits *ret,
+		     unsigned int *ret_unsupported, struct sb_err *err);
+
+struct sb_usage {
+	uint64_t memory; /* bytes */
+	uint64_t swap;	 /* bytes */
+	uint64_t tasks;
+	uint64_t cpu_us;	/* microseconds since the group was made */
+	uint64_t oom_kills;	/* processes killed at MemoryMax */
+	uint64_t tasks_refused; /* forks refused at TasksMax */
+};
+
+/* Usage from the kernel; what a hierarchy does not tell is SB_INFINITY. */
+int sb_cgroup_usage(struct sb_cgroup *cg, const char *group, struct sb_usage *ret,
+		    struct sb_err *err);
+
+/* Is the group (or one above it) frozen? 1, 0, or a negative errno. Missing group: 0. */
+int sb_cgroup_frozen(struct sb_cgroup *cg, const char *group);
+
+/* Process ids in the group, in this process' pid namespace; *ret is malloc'ed. Returns the number
+ * or a negative errno. A missing group has none. */
+ssize_t sb_cgroup_pids(struct sb_cgroup *cg, const char *group, pid_t **ret);
+
+/*
+ * How a single-threaded process gets in. The parts together cover every hierarchy:
+ *  - clone_fd: a directory for clone3(CLONE_INTO_CGROUP), or -1 on pure v1;
+ *  - fds: files to write "0" to. For a process that is cloned into clone_fd these are the v1
+ *    `tasks` files only; for one that migrates itself (migrate = true) also v2's cgroup.procs,
+ *    and clone_fd stays -1.
+ * The caller closes all of them (sb_cgroup_entry_close).
+ */
+struct sb_cgroup_entry {
+	int clone_fd;
+	int fds[SB_CGROUP_FDS_MAX];
+	size_t n;
+};
+int sb_cgroup_entry_open(struct sb_cgroup *cg, const char *group, bool migrate,
+			 struct sb_cgroup_entry *ret, struct sb_err *err);
+void sb_cgroup_entry_close(struct sb_cgroup_entry *entry);
+
+/* Writes "0" to each of entry->fds. Async-signal-safe. */
+int sb_cgroup_entry_enter(const struct sb_cgroup_entry *entry);
+
+/*
+ * For `sessbox-helper hold`, run by the unit sessbox-tenants.service in ".control": makes "init",
+ * starts one sleeping process in it (systemd prunes an empty delegated cgroup), and turns the
+ * controllers on. Does nothing when a holder is there.
+ */
+int sb_cgroup_hold(struct sb_cgroup *cg, struct sb_err *err);
+
+#endif

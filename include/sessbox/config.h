@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef SESSBOX_CONFIG_H
+#define SESSBOX_CONFIG_H
+
+/*
+ * The configuration as written: sections ("classes") with their keys, read through iniparser and
+ * checked key by key against the one table below. What a login gets out of it is policy.h's.
+ *
+ * Files, later ones win: <dir>/sessbox.conf, <dir>/sessbox.d/*.conf in name order (both root's),
+ * then <runtime>/*.conf, where `sessctl limit --runtime` writes. A file must be a regular file of
+ * root that nobody else may write. The first bad byte in any of them refuses the whole.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "sessbox/err.h"
+#include "sessbox/limits.h"
+#include "sessbox/str.h"
+
+#define SB_CONFIG_DIR "/etc/security"
+#define SB_CONFIG_FILE "sessbox.conf"
+#define SB_CONFIG_RUNTIME "/run/sessbox/sessbox.d"
+
+enum sb_key_kind {
+	SB_KEY_MATCH,	  /* who is in the class; MatchUsers, ... */
+	SB_KEY_CONTAINER, /* fixed when the container is made */
+	SB_KEY_SESSION,	  /* judged at each login */
+	SB_KEY_LIMIT,	  /* of the cgroup, changed live */
+};
+
+/* A parsed value. Which member is used follows from the key's type. */
+enum sb_key_type {
+	SB_TYPE_BOOL,
+	SB_TYPE_SIZE,	/* bytes, SB_INFINITY = none */
+	SB_TYPE_COUNT,	/* SB_INFINITY = none */
+	SB_TYPE_QUOTA,	/* microseconds per second, SB_INFINITY = none */
+	SB_TYPE_WEIGHT, /* 1-10000 */
+	SB_TYPE_SPAN,	/* milliseconds */
+	SB_TYPE_WORDS,	/* struct sb_strv, each word checked by the key */
+	SB_TYPE_STRING,
+	SB_TYPE_CHOICE, /* index into the key's choices */
+};
+
+struct sb_key {
+	const char *name; /* as documented: "MemoryMax" */
+	enum sb_key_kind kind;
+	enum sb_key_type type;
+	const char *preset; /* default, in the syntax of the file */
+	size_t offset;	    /* of the parsed value in struct sb_settings; unused for MATCH */
+	const char *const *choices; /* NULL-terminated, for SB_TYPE_CHOICE */
+	/* Extra check of one word or string; says what was expected. NULL = none. */
+	int (*check)(const char *text, struct sb_err *err);
+	const char *help; /* one line for the man page, `sessctl help` and completion */
+};
+
+/* The one table of keys; sb_keys_n rows. */
+extern const struct sb_key sb_keys[];
+extern const size_t sb_keys_n;
+
+/* Case-insensitive; NULL if there is no such key. */
+const struct sb_key *sb_key_find(const char *name);
+
+enum sb_on_failure { SB_ON_FAILURE_DENY, SB_ON_FAILURE_ALLOW };
+
+/* The parsed values of all keys but the Match ones. */
+struct sb_settings {
+	/* containment */
+	bool contain;
+	unsigned int on_failure; /* enum sb_on_failure */
+	struct sb_strv allow_services;
+	uint64_t timeout_ms;
+	uint64_t timeout_stop_ms;
+
+	/* root */
+	char *root_directory;
+	unsigned int home; /* index of "bind" */
+	struct sb_strv bind_paths;
+	struct sb_strv bind_read_only_paths;
+	bool private_tmp;
+	uint64_t tmp_size; /* bytes; SB_INFINITY = not set: sb_policy_tmp_size() */
+	char *hostname;	   /* template with %u %U %H */
+
+	/* namespaces */
+	bool private_ipc;
+	bool private_uts;
+	bool private_network;
+
+	struct sb_limits limits;
+};
+
+/* One "Key=value" as written. */
+struct sb_entry {
+	const struct sb_key *key;
+	bool append; /* Key+= */
+	char *text;  /* the value, quotes and escapes as in the file */
+	size_t file; /* index into sb_config.files */
+};
+
+struct sb_class {
+	char *name; /* section name, lower case; "defaults" is the base of all */
+	struct sb_entry *entries;
+	size_t n;
+};
+
+struct sb_config {
+	struct sb_strv files;	  /* those read, in order */
+	struct sb_class *classes; /* in order of first appearance */
+	size_t n;
+};
+
+/*
+ * Loads the configuration of conf_dir (NULL = SB_CONFIG_DIR) and of runtime_dir (NULL =
+ * SB_CONFIG_RUNTIME). A section that occurs in several files is one class: later keys replace
+ * earlier ones, Key+= appends. A missing <dir>/sessbox.conf is an error, missing directories are
+ * not. On error err says file, section, key and what was expected; *ret is untouched.
+ */
+int sb_config_load(const char *conf_dir, const char *runtime_dir, struct sb_config **ret,
+		   struct sb_err *err);
+
+/* Checks one "Key=value" pair as the loader does (for `sessctl limit`). */
+int sb_config_check_value(const struct sb_key *key, const char *text, struct sb_err *err);
+
+void sb_config_free(struct sb_config *config);
+
+static inline void sb_cleanup_configp(struct sb_config **config)
+{
+	sb_config_free(*config);
+}
+#define cleanup_config __attribute__((cleanup(sb_cleanup_configp)))
+
+#endif

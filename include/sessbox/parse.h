@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef SESSBOX_PARSE_H
+#define SESSBOX_PARSE_H
+
+/*
+ * Strict parsers of single values, in the syntax and units of systemd.exec(5) and
+ * systemd.resource-control(5). Each takes the whole text: anything left over, an empty text or a
+ * number out of range is -EINVAL or -ERANGE, and *ret is untouched. Blanks around are not stripped.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "sessbox/str.h"
+
+#define SB_INFINITY UINT64_MAX
+
+/* yes/no, true/false, on/off, 1/0, in any case. */
+int sb_parse_bool(const char *text, bool *ret);
+
+/* Decimal digits only. */
+int sb_parse_u64(const char *text, uint64_t *ret);
+
+/*
+ * Bytes: decimal number with an optional suffix K, M, G, T (base 1024), "infinity", or a
+ * percentage ("25%", at most 100%) of `whole` bytes. whole 0: no percentages allowed.
+ */
+int sb_parse_size(const char *text, uint64_t whole, uint64_t *ret);
+
+/* A count, "infinity", or a percentage of `whole` (0: none allowed). At least 1. */
+int sb_parse_count(const char *text, uint64_t whole, uint64_t *ret);
+
+/*
+ * CPU time per second of wall time: "50%", "200%" (two CPUs), or "infinity"; the result is in
+ * microseconds per second, rounded up to 10 ms as systemd does.
+ */
+int sb_parse_cpu_quota(const char *text, uint64_t *ret);
+
+/* Time span: "5", "5s", "500ms", "2min", "1h", "1h 30min"; "infinity". Result in milliseconds. */
+int sb_parse_span(const char *text, uint64_t *ret_ms);
+
+/*
+ * Blank-separated words. "double" or 'single' quotes keep blanks; text right after a closing quote
+ * is an error; \x20 style escapes (two hex digits) and \\ are decoded. NUL cannot be written.
+ * The words are appended to list.
+ */
+int sb_parse_words(const char *text, struct sb_strv *list);
+
+/* Writes a size the way sb_parse_size reads it, shortest exact suffix ("512M", "infinity"). */
+void sb_print_size(char *buf, size_t size, uint64_t bytes);
+
+#endif

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef SESSBOX_POLICY_H
+#define SESSBOX_POLICY_H
+
+/*
+ * What one login gets: the classes that match, merged. Pure but for the group look-up, which the
+ * caller passes in and which is only used when a group rule can still change the result.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "sessbox/config.h"
+
+struct sb_policy {
+	/* who */
+	char *user;
+	uid_t uid;
+	gid_t gid;
+	char *class_name; /* strongest class that matched; "defaults" if none did */
+
+	struct sb_settings set;
+
+	/* Hashes over the effective values, in hex: of the keys a container is made from, and of
+	 * the limits. A container or cgroup whose stored hash differs is stale. */
+	char container_hash[17];
+	char limits_hash[17];
+
+	/* Where each effective value came from: n = sb_keys_n, in the table's order. */
+	struct sb_origin *origins;
+};
+
+/* One effective value and what it overrode, for `sessctl policy`. */
+struct sb_origin {
+	char *text; /* effective value in the file's syntax ("512M", "students staff") */
+	const struct sb_class *class; /* NULL = the built-in default */
+	size_t file;		      /* index into sb_config.files, if class */
+	struct sb_strv overrode; /* "MemoryMax=512M from [students] in /etc/..." strongest first */
+};
+
+/* Who logs in through what. */
+struct sb_login {
+	const char *user;
+	uid_t uid;
+	gid_t gid;
+	const char *service; /* PAM service; NULL = rules by service do not match */
+	/*
+	 * Is the user a member of this group? 1, 0 or a negative errno (an unknown group is 0). May
+	 * be slow or hang: called only if a group rule can still change the result. An error
+	 * refuses the login.
+	 */
+	int (*in_group)(const struct sb_login *login, const char *group, void *ctx);
+	void *ctx;
+};
+
+/*
+ * Merges the policy of a login. MatchUsers, MatchGroups and MatchUIDs are OR-ed ("!name" excludes,
+ * whatever else matched), MatchServices is AND-ed and may not change container keys; a class
+ * without Match keys matches nobody. By user beats by group beats by uid range beats [Defaults];
+ * among equals the later class wins. The owner frees *ret, which points into config: config must
+ * outlive it.
+ *
+ * uid 0 is never contained: set.contain is false whatever the configuration says.
+ */
+int sb_policy_resolve(const struct sb_config *config, const struct sb_login *login,
+		      struct sb_policy **ret, struct sb_err *err);
+
+/* Expands %u (user), %U (uid), %H (the host's name), %% in Hostname= into buf. */
+int sb_policy_hostname(const struct sb_policy *policy, const char *host, char *buf, size_t size,
+		       struct sb_err *err);
+
+/* TmpSize= with its default filled in; ram = bytes of the machine. */
+uint64_t sb_policy_tmp_size(const struct sb_policy *policy, uint64_t ram);
+
+void sb_policy_free(struct sb_policy *policy);
+
+static inline void sb_cleanup_policyp(struct sb_policy **policy)
+{
+	sb_policy_free(*policy);
+}
+#define cleanup_policy __attribute__((cleanup(sb_cleanup_policyp)))
+
+#endif

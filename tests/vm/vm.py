@@ -1,0 +1,383 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Boot a stock Debian 12 under qemu and run commands in it.
+
+As a module:
+
+    with VM() as vm:
+        vm.push("build.tar")
+        r = vm.run(["sessctl", "list"], timeout=60)     # r.rc, r.out
+        vm.check("systemctl restart ssh")               # raises VMError unless rc is 0
+        vm.ssh_port, vm.key                             # the stock sshd, for logins
+
+As a program: vm.py run [--push TAR] [--timeout S] -- COMMAND [ARG...]
+
+The disk is never written: each machine starts from the same state, and any number of them may run
+at once. Commands come in through an sshd of their own (no PAM, port 222), so a test may break the
+stock one. A machine never outlives the process that started it.
+"""
+import argparse
+import contextlib
+import ctypes
+import os
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+PR_SET_PDEATHSIG = 1
+LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+class VMError(Exception):
+    """The machine, or a command that had to work, failed."""
+
+
+class Result:
+    """What a command left: its exit code (124: time-out) and its output, stderr included."""
+
+    def __init__(self, rc, out):
+        self.rc = rc
+        self.out = out
+
+    def __repr__(self):
+        return f"Result(rc={self.rc}, out={self.out!r})"
+
+
+def die_with_parent(sig=signal.SIGKILL):
+    """A preexec_fn: the kernel ends the child when the process that forked it ends."""
+    parent = os.getpid()
+
+    def child():
+        LIBC.prctl(PR_SET_PDEATHSIG, int(sig))
+        if os.getppid() != parent:
+            os._exit(1)
+    return child
+
+
+def free_ports(count):
+    """Ports free right now; all held until all are known, or one might come twice."""
+    with contextlib.ExitStack() as stack:
+        ports = []
+        for _ in range(count):
+            sock = stack.enter_context(socket.socket())
+            sock.bind(("127.0.0.1", 0))
+            ports.append(sock.getsockname()[1])
+        return ports
+
+
+def image_dir():
+    """Path of the cached image; builds it when there is none."""
+    done = subprocess.run([os.path.join(HERE, "image")], stdout=subprocess.PIPE, text=True,
+                          check=False)
+    if done.returncode:
+        raise VMError("tests/vm/image failed")
+    return done.stdout.strip()
+
+
+def have_kvm():
+    """Whether KVM is asked for and there. Emulation is the default: it is the same everywhere."""
+    return os.environ.get("SESSBOX_VM_KVM") == "1" and os.access("/dev/kvm", os.R_OK | os.W_OK)
+
+
+def as_command(command):
+    """A list becomes one quoted command line, a string is a shell's as it is."""
+    return command if isinstance(command, str) else shlex.join(command)
+
+
+class VM:
+    """One machine. A context manager: boots on entry, is gone on exit."""
+
+    def __init__(self, memory="2G", cpus=2, boot_timeout=300, quiet=False, append=""):
+        self.memory = memory
+        self.cpus = cpus
+        self.boot_timeout = boot_timeout
+        self.quiet = quiet
+        self.append = append
+        self.qemu = None
+        self.master = None
+        self.dir = None
+        self.port = self.ssh_port = None
+        self.key = None
+
+    def __enter__(self):
+        try:
+            self.boot()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, kind, _value, _trace):
+        if kind is not None and issubclass(kind, VMError):
+            self.explain()
+        self.stop()
+
+    def say(self, text):
+        """One line about what goes on, to stderr."""
+        if not self.quiet:
+            print(f"vm: {text}", file=sys.stderr, flush=True)
+
+    @contextlib.contextmanager
+    def phase(self, name):
+        """Says how long its body took."""
+        start = time.monotonic()
+        yield
+        self.say(f"{name}: {time.monotonic() - start:.1f} s")
+
+    # -- life ------------------------------------------------------------------------------
+
+    def boot(self):
+        """Start the machine and wait until commands can be run."""
+        with self.phase("image"):
+            image = image_dir()
+        self.dir = tempfile.mkdtemp(prefix="sessbox-vm-")
+        self.key = os.path.join(image, "key")
+        with self.phase("boot"):
+            self._start(image)
+            try:
+                self._wait_banner()
+                self._connect()
+            except VMError:
+                self.explain()
+                raise
+
+    def _start(self, image):
+        self.port, self.ssh_port = free_ports(2)
+        accel = ["-accel", "kvm"] if have_kvm() else ["-accel", "tcg,thread=multi"]
+        argv = ["qemu-system-x86_64", "-nodefaults", "-no-user-config", *accel,
+                "-cpu", "max", "-smp", str(self.cpus), "-m", self.memory,
+                "-kernel", os.path.join(image, "kernel"),
+                "-initrd", os.path.join(image, "initrd"),
+                "-append", "root=/dev/vda rw console=ttyS0 quiet fsck.mode=skip mitigations=off "
+                           f"systemd.show_status=false {self.append}",
+                "-drive", f"file={image}/disk,format=raw,if=virtio,snapshot=on,cache=unsafe",
+                "-netdev", "user,id=n,restrict=on,"
+                           f"hostfwd=tcp:127.0.0.1:{self.port}-:222,"
+                           f"hostfwd=tcp:127.0.0.1:{self.ssh_port}-:22",
+                "-device", "virtio-net-pci,netdev=n,romfile=", "-device", "virtio-rng-pci",
+                "-serial", f"file:{self.dir}/console", "-display", "none", "-no-reboot"]
+        with open(os.path.join(self.dir, "qemu"), "wb") as log:
+            self.qemu = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                         start_new_session=True, preexec_fn=die_with_parent())
+
+    def _wait_banner(self):
+        """qemu accepts at once whether or not the guest listens: only a banner counts."""
+        end = time.monotonic() + self.boot_timeout
+        while time.monotonic() < end:
+            if self.qemu.poll() is not None:
+                raise VMError(f"qemu ended with {self.qemu.returncode}")
+            with contextlib.suppress(OSError):
+                with socket.create_connection(("127.0.0.1", self.port), timeout=10) as sock:
+                    if sock.recv(4) == b"SSH-":
+                        return
+            time.sleep(0.3)
+        raise VMError(f"no answer within {self.boot_timeout} s")
+
+    def _connect(self):
+        """One connection for all commands: each of them costs a channel, not a handshake."""
+        # The name must be short: a socket's path has 108 bytes.
+        self.master = subprocess.Popen(
+            [*self._ssh(), "-M", "-N", "root@127.0.0.1"], stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL, stderr=open(os.path.join(self.dir, "ssh"), "wb"),
+            start_new_session=True, preexec_fn=die_with_parent())
+        end = time.monotonic() + 60
+        while time.monotonic() < end:
+            if os.path.exists(os.path.join(self.dir, "ctl")):
+                return
+            if self.master.poll() is not None:
+                break
+            time.sleep(0.05)
+        with open(os.path.join(self.dir, "ssh"), encoding="utf-8", errors="replace") as log:
+            raise VMError(f"no control connection: {log.read().strip()}")
+
+    def _ssh(self):
+        return ["ssh", "-F", "none", "-p", str(self.port), "-i", self.key,
+                "-S", os.path.join(self.dir, "ctl"), "-o", "IdentitiesOnly=yes",
+                "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=no", "-o", "LogLevel=ERROR",
+                "-o", "UserKnownHostsFile=/dev/null", "-o", "ServerAliveInterval=60",
+                "-o", "ConnectTimeout=60"]
+
+    def alive(self):
+        """Whether qemu still runs."""
+        return self.qemu is not None and self.qemu.poll() is None
+
+    def poweroff(self, timeout=120):
+        """An orderly shutdown, for tests that care; seconds it took. Then nothing more runs."""
+        start = time.monotonic()
+        self.run("systemctl poweroff", timeout=30)
+        try:
+            self.qemu.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise VMError(f"did not power off within {timeout} s") from None
+        return time.monotonic() - start
+
+    def stop(self):
+        """End the machine at once: its disk is thrown away anyway."""
+        for proc in (self.master, self.qemu):
+            if proc is None:
+                continue
+            if proc.poll() is None:
+                proc.kill()
+            proc.wait()
+        if self.dir:
+            shutil.rmtree(self.dir, ignore_errors=True)
+        self.master = self.qemu = self.dir = None
+
+    # -- commands --------------------------------------------------------------------------
+
+    def _remote(self, command, timeout):
+        """The command line as the guest runs it: it ends there when the time is up."""
+        if not self.alive():
+            raise VMError("the machine is not running")
+        guard = f"timeout -k 5 {timeout:g} /bin/sh -c {shlex.quote(as_command(command))}"
+        return [*self._ssh(), "root@127.0.0.1", guard]
+
+    def run(self, command, timeout=120, stdin=None):
+        """Run as root, through a shell when it is a string. Output is text."""
+        try:
+            done = subprocess.run(self._remote(command, timeout), stdout=subprocess.PIPE,
+                                  stderr=subprocess.STDOUT, timeout=timeout + 60,
+                                  input=stdin if stdin is not None else "", text=True,
+                                  errors="replace", check=False)
+        except subprocess.TimeoutExpired:
+            raise VMError(f"no answer to: {as_command(command)}") from None
+        return Result(done.returncode, done.stdout)
+
+    def check(self, command, timeout=120, stdin=None):
+        """The same for a command that has to work; returns its output."""
+        done = self.run(command, timeout, stdin)
+        if done.rc:
+            raise VMError(f"exit {done.rc}: {as_command(command)}\n{done.out}")
+        return done.out
+
+    def stream(self, command, timeout=3600):
+        """Run with the output going straight to ours; returns the exit code."""
+        try:
+            return subprocess.run(self._remote(command, timeout), stdin=subprocess.DEVNULL,
+                                  timeout=timeout + 60, check=False).returncode
+        except subprocess.TimeoutExpired:
+            raise VMError(f"no answer to: {as_command(command)}") from None
+
+    def push(self, tarball, dest="/", timeout=300):
+        """Unpack a local tar file (compressed or not) in the guest."""
+        flag = {".gz": "z", ".tgz": "z", ".xz": "J"}.get(os.path.splitext(tarball)[1], "")
+        remote = f"mkdir -p {shlex.quote(dest)} && tar -x{flag}f - -C {shlex.quote(dest)}"
+        with open(tarball, "rb") as tar:
+            done = subprocess.run(self._remote(remote, timeout), stdin=tar, timeout=timeout + 60,
+                                  check=False)
+        if done.returncode:
+            raise VMError(f"push of {tarball}: exit {done.returncode}")
+
+    def pull(self, path, dest, timeout=300):
+        """Copy a file or directory of the guest below the local directory dest."""
+        os.makedirs(dest, exist_ok=True)
+        name = path.rstrip("/")
+        remote = ["tar", "-cf", "-", "-C", os.path.dirname(name) or "/", os.path.basename(name)]
+        with tempfile.TemporaryFile() as tar:
+            done = subprocess.run(self._remote(remote, timeout), stdin=subprocess.DEVNULL,
+                                  stdout=tar, timeout=timeout + 60, check=False)
+            if done.returncode:
+                raise VMError(f"pull of {path}: exit {done.returncode}")
+            tar.seek(0)
+            subprocess.run(["tar", "-xf", "-", "-C", dest], stdin=tar, check=True)
+
+    # -- when it goes wrong ----------------------------------------------------------------
+
+    def _tail(self, name, lines):
+        try:
+            with open(os.path.join(self.dir, name), encoding="utf-8", errors="replace") as file:
+                return "".join(file.readlines()[-lines:]).rstrip()
+        except OSError:
+            return ""
+
+    def explain(self, lines=40):
+        """Print the end of qemu's log, the console and the journal to stderr."""
+        parts = [("qemu", self._tail("qemu", lines)), ("console", self._tail("console", lines))]
+        if self.master is not None and self.alive():
+            with contextlib.suppress(VMError):
+                parts.append(("journal", self.run(
+                    f"journalctl -b -n {lines} --no-pager -o short-monotonic", 30).out.rstrip()))
+        for name, text in parts:
+            if text:
+                print(f"--- {name}\n{text}", file=sys.stderr)
+        print("---", file=sys.stderr, flush=True)
+
+
+def raise_exit(sig, _frame):
+    """SIGTERM and the like leave by the context managers, so qemu is ended."""
+    sys.exit(128 + sig)
+
+
+def verb_run(args):
+    """vm.py run"""
+    with VM(memory=args.memory, quiet=args.quiet, append=args.append) as vm:
+        for tarball in args.push:
+            with vm.phase(f"push {os.path.basename(tarball)}"):
+                vm.push(tarball)
+        with vm.phase("command"):
+            rc = vm.stream(args.command[0] if len(args.command) == 1 else args.command,
+                           args.timeout)
+        if rc and not args.quiet:
+            vm.say(f"the command's exit code is {rc}")
+            vm.explain()
+        if args.pull:
+            vm.pull(*args.pull)
+        return rc
+
+
+def verb_shell(args):
+    """vm.py shell"""
+    with VM(memory=args.memory, append=args.append) as vm:
+        for tarball in args.push:
+            vm.push(tarball)
+        login = shlex.join(["ssh", "-p", str(vm.ssh_port), "-i", vm.key, "root@127.0.0.1"])
+        vm.say(f"the stock sshd: {login}")
+        # pylint: disable-next=protected-access
+        return subprocess.run([*vm._ssh(), "-tt", "root@127.0.0.1"], check=False).returncode
+
+
+def arguments():
+    """The command line."""
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--push", metavar="TAR", action="append", default=[],
+                        help="unpack this tar file in / first; may be repeated")
+    common.add_argument("--memory", default="2G", help="of the machine (default 2G)")
+    common.add_argument("--append", default="", help="more kernel arguments")
+    parser = argparse.ArgumentParser(description="Boot a stock Debian 12 and run a command in it.")
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    run = verbs.add_parser("run", parents=[common], help="run a command, return its exit code")
+    run.add_argument("--timeout", type=float, default=3600, help="seconds for the command")
+    run.add_argument("--pull", nargs=2, metavar=("PATH", "DIR"), help="copy PATH to DIR after it")
+    run.add_argument("--quiet", action="store_true", help="only the command's output")
+    run.add_argument("command", nargs="+", metavar="COMMAND",
+                     help="one word: a shell command line; more: an argument vector")
+    run.set_defaults(call=verb_run)
+    shell = verbs.add_parser("shell", parents=[common], help="a root shell in a new machine")
+    shell.set_defaults(call=verb_shell)
+    return parser.parse_args()
+
+
+def main():
+    """The program."""
+    args = arguments()
+    parent = os.getppid()
+    for sig in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        signal.signal(sig, raise_exit)
+    LIBC.prctl(PR_SET_PDEATHSIG, int(signal.SIGTERM))
+    if os.getppid() != parent:
+        return 1
+    try:
+        return args.call(args)
+    except VMError as err:
+        print(f"vm: {err}", file=sys.stderr)
+        return 125
+
+
+if __name__ == "__main__":
+    sys.exit(main())
