@@ -12,18 +12,19 @@ pamdir     = /lib/$(multiarch)/security
 
 CC       = gcc
 B        = build
-WARN     = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Werror
+WARN     = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Werror \
+	-Wno-format-truncation
 OPT      = -O2 -g -fstack-protector-strong -D_FORTIFY_SOURCE=2
 override CFLAGS := -std=gnu11 $(OPT) $(WARN) $(CFLAGS)
 override CPPFLAGS := -Iinclude -D_GNU_SOURCE -DSB_VERSION='"$(VERSION)"' \
 	-DSB_LIBEXECDIR='"$(libexecdir)"' -DSB_SYSCONFDIR='"$(sysconfdir)"' -MMD -MP $(CPPFLAGS)
 HARDEN   = -Wl,-z,defs -Wl,-z,now -Wl,-z,relro -Wl,--as-needed
 
-core    = $(patsubst src/core/%.c,$B/core/%.o,$(wildcard src/core/*.c))
-helper  = $(patsubst src/helper/%.c,$B/helper/%.o,$(wildcard src/helper/*.c))
-init    = $(patsubst src/init/%.c,$B/init/%.o,$(wildcard src/init/*.c)) $B/init/io.o
-sessctl = $(patsubst src/sessctl/%.c,$B/sessctl/%.o,$(wildcard src/sessctl/*.c))
-module  = $(patsubst pam_module/%.c,$B/module/%.o,$(wildcard pam_module/*.c)) $B/module/io.o
+core    = $(patsubst src/core/%.c,$B/o/core/%.o,$(wildcard src/core/*.c))
+helper  = $(patsubst src/helper/%.c,$B/o/helper/%.o,$(wildcard src/helper/*.c))
+init    = $(patsubst src/init/%.c,$B/o/init/%.o,$(wildcard src/init/*.c)) $B/o/init/io.o
+sessctl = $(patsubst src/sessctl/%.c,$B/o/sessctl/%.o,$(wildcard src/sessctl/*.c))
+module  = $(patsubst pam_module/%.c,$B/o/module/%.o,$(wildcard pam_module/*.c)) $B/o/module/io.o
 man     = $(patsubst docs/%.scd,$B/man/%,$(wildcard docs/*.scd))
 
 all: programs $(man)
@@ -33,6 +34,9 @@ $B/libsessbox.a: $(core)
 	rm -f $@ && $(AR) rcs $@ $^
 $B/sessbox-helper: $(helper) $B/libsessbox.a
 	$(CC) $(CFLAGS) -pie $(HARDEN) $(LDFLAGS) -o $@ $^ -liniparser
+# Fails, kills or hangs a chosen step of a login: for tests alone.
+$B/test/sessbox-helper: $(helper) tests/lib/faults.c $B/libsessbox.a | $B/test
+	$(CC) $(CPPFLAGS) $(CFLAGS) -fPIE -pie $(HARDEN) $(LDFLAGS) -o $@ $^ -liniparser
 $B/sessctl: $(sessctl) $B/libsessbox.a
 	$(CC) $(CFLAGS) -pie $(HARDEN) $(LDFLAGS) -o $@ $^ -liniparser -lsmartcols
 $B/sessbox-init: $(init)
@@ -41,28 +45,34 @@ $B/pam_sessbox.so: $(module) pam_module/pam_sessbox.map
 	$(CC) $(CFLAGS) -shared $(HARDEN) -Wl,--version-script=pam_module/pam_sessbox.map \
 		$(LDFLAGS) -o $@ $(module) -lpam
 
-$B/core/%.o: src/core/%.c | $B/core
+$B/o/core/%.o: src/core/%.c | $B/o/core
 	$(CC) $(CPPFLAGS) $(CFLAGS) -fPIE -c -o $@ $<
-$B/helper/%.o: src/helper/%.c | $B/helper
+$B/o/helper/%.o: src/helper/%.c | $B/o/helper
 	$(CC) $(CPPFLAGS) $(CFLAGS) -fPIE -c -o $@ $<
-$B/sessctl/%.o: src/sessctl/%.c | $B/sessctl
+$B/o/sessctl/%.o: src/sessctl/%.c | $B/o/sessctl
 	$(CC) $(CPPFLAGS) $(CFLAGS) -fPIE -c -o $@ $<
-$B/init/%.o: src/init/%.c | $B/init
+$B/o/init/%.o: src/init/%.c | $B/o/init
 	$(CC) $(CPPFLAGS) $(CFLAGS) -ffunction-sections -c -o $@ $<
-$B/init/io.o: src/core/io.c | $B/init
+$B/o/init/io.o: src/core/io.c | $B/o/init
 	$(CC) $(CPPFLAGS) $(CFLAGS) -ffunction-sections -c -o $@ $<
-$B/module/%.o: pam_module/%.c | $B/module
+$B/o/module/%.o: pam_module/%.c | $B/o/module
 	$(CC) $(CPPFLAGS) $(CFLAGS) -fPIC -c -o $@ $<
-$B/module/io.o: src/core/io.c | $B/module
+$B/o/module/io.o: src/core/io.c | $B/o/module
 	$(CC) $(CPPFLAGS) $(CFLAGS) -fPIC -c -o $@ $<
 $B/man/%: docs/%.scd | $B/man
 	scdoc <$< >$@
 
-$B/core $B/helper $B/init $B/sessctl $B/module $B/man:
+$B/o/core $B/o/helper $B/o/init $B/o/sessctl $B/o/module $B/man $B/test:
 	mkdir -p $@
+
+install: programs
+	install -d $(DESTDIR)$(pamdir) $(DESTDIR)$(libexecdir) $(DESTDIR)$(sbindir)
+	install -m 0644 $B/pam_sessbox.so $(DESTDIR)$(pamdir)/
+	install -m 0755 $B/sessbox-helper $B/sessbox-init $(DESTDIR)$(libexecdir)/
+	[ ! -e $B/sessctl ] || install -m 0755 $B/sessctl $(DESTDIR)$(sbindir)/
 
 clean:
 	rm -rf $B
 
 .PHONY: all programs clean
--include $(wildcard $B/*/*.d)
+-include $(wildcard $B/o/*/*.d)

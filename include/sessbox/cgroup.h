@@ -33,8 +33,10 @@ enum sb_cgroup_mode { SB_CGROUP_V2, SB_CGROUP_V1, SB_CGROUP_HYBRID };
 /*
  * Finds the mode and opens <base> in every hierarchy. Without systemd the base is made when it is
  * missing; with it, a missing base is -ENOENT and err says which unit to restart.
- * root: NULL for the real /sys/fs/cgroup and /proc/self/cgroup; a directory for tests, which holds
- * "cgroup/" in place of the first and the file "self" in place of the second.
+ * A v1 hierarchy of /proc/self/cgroup that is not mounted below /sys/fs/cgroup is left out.
+ * root: NULL for the real /sys/fs/cgroup, /proc/self/cgroup and /run/systemd/system; a directory
+ * for tests, which holds "cgroup/" in place of the first, the file "self" in place of the second
+ * and "systemd" in place of the third. There, a directory with a file "cgroup.controllers" is v2.
  */
 int sb_cgroup_open(const char *root, struct sb_cgroup **ret, struct sb_err *err);
 void sb_cgroup_close(struct sb_cgroup *cg);
@@ -48,19 +50,28 @@ static inline void sb_cleanup_cgroupp(struct sb_cgroup **cg)
 enum sb_cgroup_mode sb_cgroup_mode(const struct sb_cgroup *cg);
 const char *sb_cgroup_mode_name(enum sb_cgroup_mode mode); /* "v2", "v1", "hybrid" */
 
+/*
+ * The v1 hierarchies that a container shows its tenant, by their controllers ("memory",
+ * "cpu,cpuacct"): those of memory, pids, cpu and cpuacct. Borrowed from cg. Returns their number, 0
+ * on v2, where the one hierarchy is shown.
+ */
+size_t sb_cgroup_shown(const struct sb_cgroup *cg, const char **names, size_t max);
+
 /* The name of a tenant's cgroup: "u<uid>". buf has SB_CGROUP_NAME_MAX bytes. */
 void sb_cgroup_tenant(char *buf, uid_t uid);
 
 /*
  * Makes a group in every hierarchy; one that exists is fine. v2: turns the controllers on below
- * <base> (cpu, io, cpuset, memory, pids: those there are). v1: copies cpuset.cpus and .mems from
- * the parent, without which no process can enter. On failure removes what it made.
+ * <base> (cpu, io, cpuset, memory, pids: those there are; without systemd also above it), which is
+ * -EBUSY while there are processes in <base> itself. v1: copies cpuset.cpus and .mems from the
+ * parent, without which no process can enter. On failure removes the directories it made.
  */
 int sb_cgroup_create(struct sb_cgroup *cg, const char *group, struct sb_err *err);
 
 /*
  * Removes a group from every hierarchy; missing is fine. Retries while it is busy (processes of a
- * dying pid namespace) until the deadline (sb_now_ms), then -EBUSY.
+ * dying pid namespace) until the deadline (sb_now_ms), then -EBUSY. Groups inside it, which we do
+ * not make, are not removed and keep it busy.
  */
 int sb_cgroup_destroy(struct sb_cgroup *cg, const char *group, int64_t deadline,
 		      struct sb_err *err);
@@ -79,12 +90,22 @@ enum sb_limit_bit {
 
 /*
  * Writes all limits; *ret_unsupported gets the bits of those that could not be (and are not
- * infinity or default). Infinity is written, too: it lifts an earlier limit.
+ * infinity or default). Infinity is written, too: it lifts an earlier limit. One that fails (v1: a
+ * MemoryMax below what is in use and cannot be reclaimed is -EBUSY) does not keep the others; the
+ * first failure is returned. What the kernel counts differently:
+ *  - bytes are rounded down to whole pages;
+ *  - more tasks than the kernel can ever have (4194304) are infinity;
+ *  - v1 limits memory and swap together: a swap limit without MemoryMax is unsupported there;
+ *  - the CPU quota holds in each period of 100 ms and is at least 1 ms of it;
+ *  - on v1 the weight w becomes w * 1024 / 100 cpu.shares.
  */
 int sb_cgroup_apply(struct sb_cgroup *cg, const char *group, const struct sb_limits *limits,
 		    unsigned int *ret_unsupported, struct sb_err *err);
 
-/* The limits in force, read back from the kernel; bits of the missing ones in *ret_unsupported. */
+/*
+ * The limits in force, read back from the kernel in the units of sb_cgroup_apply. The missing ones
+ * are bits in *ret_unsupported and read as infinity (the weight: 100). No such group: -ENOENT.
+ */
 int sb_cgroup_limits(struct sb_cgroup *cg, const char *group, struct sb_limits *ret,
 		     unsigned int *ret_unsupported, struct sb_err *err);
 
@@ -97,11 +118,14 @@ struct sb_usage {
 	uint64_t tasks_refused; /* forks refused at TasksMax */
 };
 
-/* Usage from the kernel; what a hierarchy does not tell is SB_INFINITY. */
+/* Usage from the kernel; what a hierarchy does not tell is SB_INFINITY. No such group: -ENOENT. */
 int sb_cgroup_usage(struct sb_cgroup *cg, const char *group, struct sb_usage *ret,
 		    struct sb_err *err);
 
-/* Is the group (or one above it) frozen? 1, 0, or a negative errno. Missing group: 0. */
+/*
+ * Is the group (or one above it) frozen, or about to be? 1, 0, or a negative errno. Missing group:
+ * 0. Who enters a frozen group hangs.
+ */
 int sb_cgroup_frozen(struct sb_cgroup *cg, const char *group);
 
 /* Process ids in the group, in this process' pid namespace; *ret is malloc'ed. Returns the number
@@ -113,7 +137,7 @@ ssize_t sb_cgroup_pids(struct sb_cgroup *cg, const char *group, pid_t **ret);
  *  - clone_fd: a directory for clone3(CLONE_INTO_CGROUP), or -1 on pure v1;
  *  - fds: files to write "0" to. For a process that is cloned into clone_fd these are the v1
  *    `tasks` files only; for one that migrates itself (migrate = true) also v2's cgroup.procs,
- *    and clone_fd stays -1.
+ *    and clone_fd stays -1. In this order: the slowest, and what sb_cgroup_pids() reads, first.
  * The caller closes all of them (sb_cgroup_entry_close).
  */
 struct sb_cgroup_entry {
@@ -125,13 +149,13 @@ int sb_cgroup_entry_open(struct sb_cgroup *cg, const char *group, bool migrate,
 			 struct sb_cgroup_entry *ret, struct sb_err *err);
 void sb_cgroup_entry_close(struct sb_cgroup_entry *entry);
 
-/* Writes "0" to each of entry->fds. Async-signal-safe. */
+/* Writes "0" to each of entry->fds. 0 or a negative errno. Async-signal-safe. */
 int sb_cgroup_entry_enter(const struct sb_cgroup_entry *entry);
 
 /*
  * For `sessbox-helper hold`, run by the unit sessbox-tenants.service in ".control": makes "init",
- * starts one sleeping process in it (systemd prunes an empty delegated cgroup), and turns the
- * controllers on. Does nothing when a holder is there.
+ * turns the controllers on and starts one sleeping process in it, "sessbox-hold" (systemd prunes an
+ * empty delegated cgroup), which ends on SIGTERM. None is started when a process is there already.
  */
 int sb_cgroup_hold(struct sb_cgroup *cg, struct sb_err *err);
 

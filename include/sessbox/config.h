@@ -6,9 +6,14 @@
  * The configuration as written: sections ("classes") with their keys, read through iniparser and
  * checked key by key against the one table below. What a login gets out of it is policy.h's.
  *
- * Files, later ones win: <dir>/sessbox.conf, <dir>/sessbox.d/*.conf in name order (both root's),
- * then <runtime>/*.conf, where `sessctl limit --runtime` writes. A file must be a regular file of
- * root that nobody else may write. The first bad byte in any of them refuses the whole.
+ * Files, later ones win: <dir>/sessbox.conf, <dir>/sessbox.d/<name>.conf in name order, then
+ * <runtime>/<name>.conf, where `sessctl limit --runtime` writes; names with a leading "." are
+ * ignored. Files and directories must be root's and closed to other writers, and no symbolic
+ * links. The first bad byte in any of them refuses the whole.
+ *
+ * Stricter than INI at large: a comment has a line of its own, a value with "#" or ";" stands in
+ * quotes as a whole, a line has at most 1022 bytes and is never continued, a section occurs once in
+ * a file, and a key once in a section (or "Key=" followed by one "Key+=").
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -20,7 +25,10 @@
 
 #define SB_CONFIG_DIR "/etc/security"
 #define SB_CONFIG_FILE "sessbox.conf"
+#define SB_CONFIG_DROPINS "sessbox.d"
 #define SB_CONFIG_RUNTIME "/run/sessbox/sessbox.d"
+
+#define SB_CLASS_DEFAULTS "defaults"
 
 enum sb_key_kind {
 	SB_KEY_MATCH,	  /* who is in the class; MatchUsers, ... */
@@ -38,7 +46,7 @@ enum sb_key_type {
 	SB_TYPE_WEIGHT, /* 1-10000 */
 	SB_TYPE_SPAN,	/* milliseconds */
 	SB_TYPE_WORDS,	/* struct sb_strv, each word checked by the key */
-	SB_TYPE_STRING,
+	SB_TYPE_STRING, /* char *, one word */
 	SB_TYPE_CHOICE, /* index into the key's choices */
 };
 
@@ -47,11 +55,13 @@ struct sb_key {
 	enum sb_key_kind kind;
 	enum sb_key_type type;
 	const char *preset; /* default, in the syntax of the file */
-	size_t offset;	    /* of the parsed value in struct sb_settings; unused for MATCH */
+	size_t offset;	    /* of the value in struct sb_settings; MATCH: in struct sb_match */
+	uint64_t min, max;  /* bounds of a number */
 	const char *const *choices; /* NULL-terminated, for SB_TYPE_CHOICE */
-	/* Extra check of one word or string; says what was expected. NULL = none. */
-	int (*check)(const char *text, struct sb_err *err);
-	const char *help; /* one line for the man page, `sessctl help` and completion */
+	/* Is this word or string, quotes and escapes decoded, one for the key? NULL = any. */
+	bool (*check)(const char *text);
+	const char *expected; /* completes "expected ..." in messages */
+	const char *help;     /* one line for the man page, `sessctl help` and completion */
 };
 
 /* The one table of keys; sb_keys_n rows. */
@@ -78,8 +88,8 @@ struct sb_settings {
 	struct sb_strv bind_paths;
 	struct sb_strv bind_read_only_paths;
 	bool private_tmp;
-	uint64_t tmp_size; /* bytes; SB_INFINITY = not set: sb_policy_tmp_size() */
-	char *hostname;	   /* template with %u %U %H */
+	char *tmp_size; /* bytes or a percentage: see sb_policy_tmp_size() */
+	char *hostname; /* template with %u %U %H %% */
 
 	/* namespaces */
 	bool private_ipc;
@@ -89,18 +99,28 @@ struct sb_settings {
 	struct sb_limits limits;
 };
 
+/* Who is in a class, as words; "!name" excludes. */
+struct sb_match {
+	struct sb_strv users;
+	struct sb_strv groups;
+	struct sb_strv uids;
+	struct sb_strv services;
+};
+
 /* One "Key=value" as written. */
 struct sb_entry {
 	const struct sb_key *key;
-	bool append; /* Key+= */
-	char *text;  /* the value, quotes and escapes as in the file */
-	size_t file; /* index into sb_config.files */
+	bool append;	   /* Key+= */
+	char *text;	   /* the value, quotes and escapes as in the file */
+	size_t file;	   /* index into sb_config.files */
+	unsigned int line; /* of that file, from 1 */
 };
 
 struct sb_class {
 	char *name; /* section name, lower case; "defaults" is the base of all */
 	struct sb_entry *entries;
 	size_t n;
+	struct sb_match match; /* the Match keys' effective values, parsed */
 };
 
 struct sb_config {
@@ -118,8 +138,21 @@ struct sb_config {
 int sb_config_load(const char *conf_dir, const char *runtime_dir, struct sb_config **ret,
 		   struct sb_err *err);
 
-/* Checks one "Key=value" pair as the loader does (for `sessctl limit`). */
+/*
+ * Checks one "Key=value" pair as the loader does (for `sessctl limit`): a text that passes can be
+ * written into a file as it is.
+ */
 int sb_config_check_value(const struct sb_key *key, const char *text, struct sb_err *err);
+
+/*
+ * Parses a value into base + key->offset. base: a struct sb_match for MATCH keys, else a struct
+ * sb_settings; a value that is there already is released (base is zeroed at first).
+ */
+int sb_config_parse_value(const struct sb_key *key, const char *text, void *base,
+			  struct sb_err *err);
+
+/* Releases what the settings hold and zeroes them. */
+void sb_settings_clear(struct sb_settings *settings);
 
 void sb_config_free(struct sb_config *config);
 

@@ -8,7 +8,9 @@
  * number out of range is -EINVAL or -ERANGE, and *ret is untouched. Blanks around are not stripped.
  */
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "sessbox/str.h"
 
@@ -22,28 +24,50 @@ int sb_parse_u64(const char *text, uint64_t *ret);
 
 /*
  * Bytes: decimal number with an optional suffix K, M, G, T (base 1024), "infinity", or a
- * percentage ("25%", at most 100%) of `whole` bytes. whole 0: no percentages allowed.
+ * percentage ("25%", "12.5%", at most 100%) of `whole` bytes. whole 0: no percentages allowed.
  */
 int sb_parse_size(const char *text, uint64_t whole, uint64_t *ret);
 
 /* A count, "infinity", or a percentage of `whole` (0: none allowed). At least 1. */
 int sb_parse_count(const char *text, uint64_t whole, uint64_t *ret);
 
+/* Does the text end in "%"? Then the two above need `whole`, which may cost a look-up. */
+bool sb_parse_is_percent(const char *text);
+
 /*
  * CPU time per second of wall time: "50%", "200%" (two CPUs), or "infinity"; the result is in
- * microseconds per second, rounded up to 10 ms as systemd does.
+ * microseconds per second, rounded up to 10 ms as systemd does. More than 0.
  */
 int sb_parse_cpu_quota(const char *text, uint64_t *ret);
 
-/* Time span: "5", "5s", "500ms", "2min", "1h", "1h 30min"; "infinity". Result in milliseconds. */
+/*
+ * Time span: "5", "5s", "500ms", "2min", "1h", "1h 30min", with systemd's names of units up to
+ * days; "infinity". A number without a unit stands alone and means seconds. Result in milliseconds.
+ */
 int sb_parse_span(const char *text, uint64_t *ret_ms);
 
 /*
  * Blank-separated words. "double" or 'single' quotes keep blanks; text right after a closing quote
- * is an error; \x20 style escapes (two hex digits) and \\ are decoded. NUL cannot be written.
- * The words are appended to list.
+ * or a quote within a word is an error; \x20 style escapes (two hex digits) and \\ are decoded. NUL
+ * cannot be written. The words are appended to list, all of them or none.
  */
 int sb_parse_words(const char *text, struct sb_strv *list);
+
+/* "2000-2999" or "2500"; both ends belong to the range. (uid_t)-1 is no uid. */
+int sb_parse_uid_range(const char *text, uid_t *ret_first, uid_t *ret_last);
+
+/*
+ * One word of BindPaths=: [-]SOURCE[:DEST][:rbind|norbind]. Both paths are absolute and normalized
+ * (no empty, "." or ".." component, no "/" at the end), DEST is not "/".
+ */
+#define SB_BIND_PATH_MAX 1024
+struct sb_bind {
+	char source[SB_BIND_PATH_MAX];
+	char dest[SB_BIND_PATH_MAX]; /* SOURCE if none is given */
+	bool recursive;		     /* rbind, the default */
+	bool optional;		     /* leading "-": a missing source is no error */
+};
+int sb_parse_bind(const char *text, struct sb_bind *ret);
 
 /* Writes a size the way sb_parse_size reads it, shortest exact suffix ("512M", "infinity"). */
 void sb_print_size(char *buf, size_t size, uint64_t bytes);

@@ -7,6 +7,7 @@
  * caller passes in and which is only used when a group rule can still change the result.
  */
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -30,12 +31,14 @@ struct sb_policy {
 	struct sb_origin *origins;
 };
 
-/* One effective value and what it overrode, for `sessctl policy`. */
+/* One effective value and what it overrode, for `sessctl policy`. Match keys have no text. */
 struct sb_origin {
 	char *text; /* effective value in the file's syntax ("512M", "students staff") */
-	const struct sb_class *class; /* NULL = the built-in default */
+	const struct sb_class *class; /* who set or appended last; NULL = the built-in default */
 	size_t file;		      /* index into sb_config.files, if class */
-	struct sb_strv overrode; /* "MemoryMax=512M from [students] in /etc/..." strongest first */
+	/* "MemoryMax=512M from [students] in /etc/...", strongest first; what a Key+= appended to
+	 * is here, too, and ends in ", extended". Built-in defaults that were replaced are not. */
+	struct sb_strv overrode;
 };
 
 /* Who logs in through what. */
@@ -46,8 +49,8 @@ struct sb_login {
 	const char *service; /* PAM service; NULL = rules by service do not match */
 	/*
 	 * Is the user a member of this group? 1, 0 or a negative errno (an unknown group is 0). May
-	 * be slow or hang: called only if a group rule can still change the result. An error
-	 * refuses the login.
+	 * be slow or hang: called at most once for a group, and only if a group rule can still
+	 * change the result. An error refuses the login. NULL: nobody is in any group.
 	 */
 	int (*in_group)(const struct sb_login *login, const char *group, void *ctx);
 	void *ctx;
@@ -55,12 +58,25 @@ struct sb_login {
 
 /*
  * Merges the policy of a login. MatchUsers, MatchGroups and MatchUIDs are OR-ed ("!name" excludes,
- * whatever else matched), MatchServices is AND-ed and may not change container keys; a class
- * without Match keys matches nobody. By user beats by group beats by uid range beats [Defaults];
- * among equals the later class wins. The owner frees *ret, which points into config: config must
- * outlive it.
+ * whatever else matched), MatchServices is AND-ed (of exclusions alone: every other service) and
+ * may not change container keys; a class without Match keys matches nobody. By user beats by group
+ * beats by uid range beats [Defaults]; among equals the later class wins. The owner frees *ret,
+ * which points into config: config must outlive it.
+ *
+ * [limit-<uid>] is where `sessctl limit` writes: however it matches, it counts as a match by user,
+ * and it never is the class of a login.
  *
  * uid 0 is never contained: set.contain is false whatever the configuration says.
+ *
+ * When groups are looked up: users, uids and services are judged first, for all classes. A class
+ * is then open if a group may add it (it has groups, and did not match by user) or take it away (it
+ * has a !group, and matched or may match). Nothing is asked if no class is open, or if the login is
+ * not contained however the open ones turn out: from the strongest match down, the first class
+ * that surely matches and sets Contain= says no, and no open one before it says yes; or the uid is
+ * 0. So an admin matched by MatchUsers= and Contain=no is never refused by a hanging directory,
+ * though the same class lists groups - unless it excludes one and what remains says yes. Without an
+ * answer an open class counts as what users and uids made of it: for a login that is not contained
+ * only class_name and origins can show that.
  */
 int sb_policy_resolve(const struct sb_config *config, const struct sb_login *login,
 		      struct sb_policy **ret, struct sb_err *err);
@@ -69,7 +85,10 @@ int sb_policy_resolve(const struct sb_config *config, const struct sb_login *log
 int sb_policy_hostname(const struct sb_policy *policy, const char *host, char *buf, size_t size,
 		       struct sb_err *err);
 
-/* TmpSize= with its default filled in; ram = bytes of the machine. */
+/*
+ * TmpSize= in bytes: a percentage is one of MemoryMax, or of ram (bytes of the machine) when that
+ * is infinity.
+ */
 uint64_t sb_policy_tmp_size(const struct sb_policy *policy, uint64_t ram);
 
 void sb_policy_free(struct sb_policy *policy);

@@ -25,6 +25,9 @@ struct sb_step {
  */
 int sb_steps_run(const struct sb_step *steps, size_t n, void *ctx, struct sb_err *err);
 
+/* Undoes all steps, last first: for work that was complete and then turned out useless. */
+void sb_steps_undo(const struct sb_step *steps, size_t n, void *ctx);
+
 /*
  * Called before each step runs, where set; a negative result fails the step in its place. Only
  * test programs set it.

@@ -3,6 +3,13 @@
 
 int (*sb_step_probe)(const struct sb_step *steps, size_t index, struct sb_err *err);
 
+void sb_steps_undo(const struct sb_step *steps, size_t n, void *ctx)
+{
+	while (n-- > 0)
+		if (steps[n].undo)
+			steps[n].undo(ctx);
+}
+
 int sb_steps_run(const struct sb_step *steps, size_t n, void *ctx, struct sb_err *err)
 {
 	for (size_t i = 0; i < n; i++) {
@@ -11,9 +18,7 @@ int sb_steps_run(const struct sb_step *steps, size_t n, void *ctx, struct sb_err
 			r = steps[i].run(ctx, err);
 		if (r >= 0)
 			continue;
-		for (size_t k = i + 1; k-- > 0;)
-			if (steps[k].undo)
-				steps[k].undo(ctx);
+		sb_steps_undo(steps, i + 1, ctx);
 		return sb_fail_within(err, "%s", steps[i].name);
 	}
 	return 0;

@@ -61,7 +61,7 @@ def die_with_parent(sig=signal.SIGKILL):
 
 
 def free_ports(count):
-    """Ports free right now; all held until all are known, or one might come twice."""
+    """Ports free right now. All are held until all are known, or one might come twice."""
     with contextlib.ExitStack() as stack:
         ports = []
         for _ in range(count):
@@ -69,6 +69,17 @@ def free_ports(count):
             sock.bind(("127.0.0.1", 0))
             ports.append(sock.getsockname()[1])
         return ports
+
+
+def scratch_dir():
+    """A directory for one machine. Removes those whose owner was killed before it could."""
+    base = tempfile.gettempdir()
+    for name in os.listdir(base):
+        words = name.split("-")
+        if name.startswith("sessbox-vm-") and len(words) == 4 and words[2].isdigit():
+            if not os.path.exists(f"/proc/{words[2]}"):
+                shutil.rmtree(os.path.join(base, name), ignore_errors=True)
+    return tempfile.mkdtemp(prefix=f"sessbox-vm-{os.getpid()}-", dir=base)
 
 
 def image_dir():
@@ -136,7 +147,7 @@ class VM:
         """Start the machine and wait until commands can be run."""
         with self.phase("image"):
             image = image_dir()
-        self.dir = tempfile.mkdtemp(prefix="sessbox-vm-")
+        self.dir = scratch_dir()
         self.key = os.path.join(image, "key")
         with self.phase("boot"):
             self._start(image)
@@ -181,7 +192,6 @@ class VM:
 
     def _connect(self):
         """One connection for all commands: each of them costs a channel, not a handshake."""
-        # The name must be short: a socket's path has 108 bytes.
         self.master = subprocess.Popen(
             [*self._ssh(), "-M", "-N", "root@127.0.0.1"], stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL, stderr=open(os.path.join(self.dir, "ssh"), "wb"),
@@ -267,7 +277,9 @@ class VM:
     def push(self, tarball, dest="/", timeout=300):
         """Unpack a local tar file (compressed or not) in the guest."""
         flag = {".gz": "z", ".tgz": "z", ".xz": "J"}.get(os.path.splitext(tarball)[1], "")
-        remote = f"mkdir -p {shlex.quote(dest)} && tar -x{flag}f - -C {shlex.quote(dest)}"
+        # The guest's /lib is a link and its / has an owner: a tar file must not change that.
+        remote = (f"mkdir -p {shlex.quote(dest)} && tar -x{flag}f - --keep-directory-symlink "
+                  f"--no-overwrite-dir -C {shlex.quote(dest)}")
         with open(tarball, "rb") as tar:
             done = subprocess.run(self._remote(remote, timeout), stdin=tar, timeout=timeout + 60,
                                   check=False)

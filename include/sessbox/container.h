@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef SESSBOX_CONTAINER_H
+#define SESSBOX_CONTAINER_H
+
+/*
+ * Sessions and the containers they are in: the only place that knows the order of things. Every
+ * function here takes the user's lock (record.h) itself unless it says that it is held.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "sessbox/cgroup.h"
+#include "sessbox/err.h"
+#include "sessbox/policy.h"
+#include "sessbox/proto.h"
+#include "sessbox/record.h"
+#include "sessbox/step.h"
+
+/* ---- one login ---- */
+
+struct sb_session_request {
+	const struct sb_policy *policy;
+	const char *home;
+	const char *shell;
+	const char *service;
+	const char *from; /* PAM_RHOST, "" = none */
+	pid_t caller;
+	int64_t deadline; /* sb_now_ms */
+};
+
+/* What the caller needs to get its child in. Descriptors that are not there are -1. */
+struct sb_session_grant {
+	uint32_t session;
+	int init;   /* pidfd of the container's init */
+	int devpts; /* detached mount of the container's */
+	int utmp;   /* detached mounts of scratch files */
+	int wtmp;
+	struct sb_cgroup_entry cgroup;
+	uint32_t ns_flags;
+	uint32_t groups[SB_GROUPS_MAX]; /* supplementary groups the tenant keeps */
+	size_t n_groups;
+	unsigned int unsupported; /* enum sb_limit_bit: limits that could not be set */
+};
+
+/*
+ * Opens a session: reconciles what earlier ones left, makes the user's container or joins the one
+ * that is there, sets the limits, writes the records. On failure nothing of it is left; -EBUSY also
+ * means that a container does not answer or is frozen.
+ */
+int sb_session_open(const struct sb_session_request *request, struct sb_session_grant *ret,
+		    struct sb_err *err);
+void sb_session_grant_close(struct sb_session_grant *grant);
+
+/*
+ * What sb_session_open would refuse at once, without changing anything: no cgroup base, a frozen
+ * cgroup, a container that does not answer. 0 or a negative errno.
+ */
+int sb_session_check(uid_t uid, int64_t deadline, struct sb_err *err);
+
+/*
+ * Ends a session: records, and if it was the last one, the container - which a reaper, cloned into
+ * <base>/init, waits for and cleans up after. Never waits for a process. Needs no configuration.
+ * A session that is not there is no error.
+ */
+int sb_session_close(uid_t uid, uint32_t session, int64_t deadline, struct sb_err *err);
+
+/* The step tables, for tests that fail each step and for `sessbox-helper --steps`. */
+struct sb_step_table {
+	const char *name;
+	const struct sb_step *steps;
+	size_t n;
+};
+extern const struct sb_step_table sb_session_tables[];
+extern const size_t sb_session_tables_n;
+
+/* ---- all of a user ---- */
+
+enum sb_container_state {
+	SB_CONTAINER_DEAD, /* init is gone */
+	SB_CONTAINER_RUNNING,
+	SB_CONTAINER_RETIRING, /* ends everybody */
+	SB_CONTAINER_SILENT,   /* init is there and does not answer: stopped, or frozen */
+};
+const char *sb_container_state_name(enum sb_container_state state);
+
+/*
+ * Asks a container's init. request NULL = ping. ret_init, if not NULL, gets init's pidfd (or -1).
+ * Waits for an answer until the deadline.
+ */
+enum sb_container_state sb_container_ask(int user_fd, uint32_t number,
+					 const struct sb_init_request *request, int caller_fd,
+					 int64_t deadline, int *ret_init);
+
+/*
+ * Removes what is dead: containers without init, sessions without caller, and, when nothing is
+ * left, cgroup and records of the user. Returns 1 if the user is gone altogether, 0 if something
+ * lives, or a negative errno.
+ */
+int sb_user_collect(uid_t uid, int64_t deadline, struct sb_err *err);
+
+/*
+ * Ends all containers of a user: SIGTERM, TimeoutStopSec, then the kernel. One that does not answer
+ * is killed by its recorded pid and start time. Waits for the end and collects. Returns as above.
+ */
+int sb_user_terminate(uid_t uid, struct sb_err *err);
+
+/* sb_user_collect for every user there is a record of. The last error, or 0. */
+int sb_collect_all(struct sb_err *err);
+
+#endif

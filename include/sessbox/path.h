@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef SESSBOX_PATH_H
+#define SESSBOX_PATH_H
+
+/*
+ * Walks by component, for paths that lead through directories root does not own (homes). The rule,
+ * after pam_namespace's CVE-2025-6020: a link is followed only while every directory on the way was
+ * root's and writable for nobody else; past the first that is not, any link is an error. What comes
+ * back is an O_PATH descriptor; nobody resolves the name again.
+ */
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "sessbox/err.h"
+
+/*
+ * Opens an absolute path for use as a mount source. want_dir: anything but a directory is
+ * -ENOTDIR. Returns an O_PATH|O_CLOEXEC descriptor or a negative errno.
+ */
+int sb_path_open(const char *path, bool want_dir, struct sb_err *err);
+
+/*
+ * Opens (root_fd)/path as a mount target and makes what is missing on the way: directories, root's,
+ * mode 0755, and the last component as a directory or as an empty file. Nothing is made in a
+ * directory that is not root's, and links are never followed: -ELOOP. Returns an O_PATH descriptor.
+ */
+int sb_path_make(int root_fd, const char *path, bool as_dir, struct sb_err *err);
+
+/* Is this "/a/b", without empty, "." or ".." components? */
+bool sb_path_is_normal(const char *path);
+
+#endif

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef SESSBOX_PROTO_H
+#define SESSBOX_PROTO_H
+
+/*
+ * What module and helper, and helper and init, say to each other. Header only: the module and init
+ * link nothing of the core.
+ *
+ * Module -> helper: one struct sb_request over a SOCK_SEQPACKET socketpair that is the helper's
+ * descriptor 3. Helper -> module: any number of SB_VERDICT_WAIT, then one final struct sb_reply
+ * with its descriptors by SCM_RIGHTS. Strings end with NUL. A helper accepts requests of its own
+ * version and of the one before (logins run during an upgrade); fields are only ever added at the
+ * end.
+ */
+#include <stdint.h>
+
+#define SB_PROTO_MAGIC 0x5e55b0c5U
+#define SB_PROTO_VERSION 1
+#define SB_HELPER_SOCKET 3
+#define SB_HELPER SB_LIBEXECDIR "/sessbox-helper"
+#define SB_INIT SB_LIBEXECDIR "/sessbox-init"
+
+/* Seconds a module waits for a helper that has not spoken yet, and the default of TimeoutSec=. */
+#define SB_TIMEOUT_DEFAULT 10
+/* What the module adds to the helper's own deadline before it kills it. */
+#define SB_TIMEOUT_MARGIN 2
+
+enum sb_op {
+	SB_OP_ACCOUNT = 1, /* what would open say? changes nothing */
+	SB_OP_OPEN,
+	SB_OP_CLOSE,
+};
+
+struct sb_request {
+	uint32_t magic;
+	uint32_t version;
+	uint32_t op;	  /* enum sb_op */
+	uint32_t session; /* SB_OP_CLOSE */
+	uint32_t uid;
+	uint32_t gid;
+	char user[256];
+	char home[1024];
+	char shell[256];
+	char service[64];
+	char rhost[256];
+	char conf_dir[256]; /* the module's conf=, "" = built-in */
+};
+
+enum sb_verdict {
+	SB_VERDICT_WAIT = 1,	/* the helper's deadline is wait_sec from now: wait longer */
+	SB_VERDICT_IGNORE,	/* not a tenant */
+	SB_VERDICT_CONTAIN,	/* SB_OP_OPEN: the container is there, descriptors follow.
+				   SB_OP_ACCOUNT: a tenant, and welcome. SB_OP_CLOSE: done */
+	SB_VERDICT_DENY,	/* a tenant who may not: policy */
+	SB_VERDICT_FAIL,	/* could not be contained, or the configuration is broken */
+	SB_VERDICT_UNCONTAINED, /* could not, but OnFailure=allow */
+};
+
+/* Descriptors of a reply to SB_OP_OPEN, in this order; those whose bit is missing are left out. */
+enum sb_reply_bit {
+	SB_REPLY_UTMP = 1 << 0,
+	SB_REPLY_WTMP = 1 << 1,
+	SB_REPLY_ALLOW_FAILURE = 1 << 2, /* OnFailure=allow: also for the module's own steps */
+};
+/* init's pidfd, the container's devpts (detached mount), [scratch utmp], [scratch wtmp] (detached
+ * mounts of files), then the files of every cgroup hierarchy to write "0" to. */
+#define SB_REPLY_FD_INIT 0
+#define SB_REPLY_FD_DEVPTS 1
+#define SB_REPLY_FD_MORE 2
+
+#define SB_GROUPS_MAX 256
+
+struct sb_reply {
+	uint32_t magic;
+	uint32_t version;
+	uint32_t verdict; /* enum sb_verdict */
+	uint32_t flags;	  /* enum sb_reply_bit */
+	uint32_t session;
+	uint32_t wait_sec;
+	uint32_t ns_flags; /* CLONE_NEW* for the child's setns; NEWPID is the caller's */
+	uint32_t n_groups;
+	uint32_t groups[SB_GROUPS_MAX]; /* supplementary groups the tenant keeps */
+	char to_user[160];		/* one sentence, or "" */
+	char to_log[256];
+};
+
+/* Helper -> init, over SOCK_SEQPACKET at <user>/c<n>/init; root's only. */
+enum sb_init_op {
+	SB_INIT_PING = 1,
+	SB_INIT_JOIN,	   /* with the caller's pidfd: the session ends when it does */
+	SB_INIT_LEAVE,	   /* the last one out retires the container */
+	SB_INIT_TERMINATE, /* all sessions out */
+};
+
+struct sb_init_request {
+	uint32_t version;
+	uint32_t op; /* enum sb_init_op */
+	uint32_t session;
+};
+
+enum sb_init_state {
+	SB_INIT_RUNNING = 1,
+	SB_INIT_RETIRING, /* ends everybody; nobody joins any more */
+	SB_INIT_FULL,	  /* JOIN refused: SB_INIT_SESSIONS_MAX */
+};
+#define SB_INIT_SESSIONS_MAX 900
+
+/* With a pidfd of init itself, which is how the helper knows whom it talks to. */
+struct sb_init_reply {
+	uint32_t version;
+	uint32_t state; /* enum sb_init_state */
+	uint32_t sessions;
+};
+
+/* A container nobody joins after its creation (its helper died) ends by itself. */
+#define SB_INIT_ORPHAN_SEC 15
+
+#endif

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef SESSBOX_RECORD_H
+#define SESSBOX_RECORD_H
+
+/*
+ * What the kernel cannot tell, in /run/sessbox (root's, 0711):
+ *
+ *   lock, next                 lock of the template and of the link tree; the next session id
+ *   ns/                        see ns.h
+ *   u<uid>/lock                the user's lock: whoever changes anything below holds it
+ *   u<uid>/c<n>/record, init   a container; its init's socket
+ *   u<uid>/sessions/<id>       a session; <id>-utmp and <id>-wtmp are its scratch files
+ *   u<uid>/self/<id>           what the user himself may read of it (0750, root and his group)
+ *
+ * Records are text, "Key=value" lines, 0600, replaced whole by rename. They are never trusted when
+ * a start time does not fit. Usage, members and state are never stored: those are the kernel's.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "sessbox/err.h"
+
+#define SB_RUN_DIR "/run/sessbox"
+
+struct sb_container_record {
+	uint32_t number; /* c<number> */
+	uint32_t init;
+	uint64_t init_start; /* clock ticks, see proc.h */
+	uint64_t created;    /* seconds since the epoch */
+	uint32_t uid;
+	uint32_t ns_flags;
+	uint32_t stop_ms; /* TimeoutStopSec */
+	char user[256];
+	char class_name[128];
+	char hostname[65];
+	char container_hash[17];
+	char limits_hash[17];
+	char groups[3072]; /* supplementary groups its tenant keeps, blank-separated numbers */
+};
+
+struct sb_session_record {
+	uint32_t id;
+	uint32_t container;
+	uint32_t uid;
+	uint32_t caller;
+	uint64_t caller_start;
+	uint64_t since;		/* seconds since the epoch */
+	uint32_t audit_session; /* UINT32_MAX = none */
+	char user[256];
+	char class_name[128];
+	char service[64];
+	char from[256]; /* PAM_RHOST, "" = none */
+};
+
+/* Opens /run/sessbox and makes it if needed. A directory that is not root's alone is -EPERM. */
+int sb_run_open(struct sb_err *err);
+
+/* Takes the lock of the run directory itself; close the returned descriptor to let go. */
+int sb_run_lock(int run_fd, int64_t deadline, struct sb_err *err);
+
+/* The next session id; never 0. */
+int sb_session_next(int run_fd, uint32_t *ret, struct sb_err *err);
+
+/*
+ * A user's directory. sb_user_lock makes it, takes its lock and makes sure that the locked one is
+ * still the one with the name (the last one out removes it). Both descriptors are the caller's.
+ */
+struct sb_user_dir {
+	int fd;	  /* u<uid> */
+	int lock; /* -1 when opened for reading */
+};
+int sb_user_lock(int run_fd, uid_t uid, int64_t deadline, struct sb_user_dir *ret,
+		 struct sb_err *err);
+int sb_user_open(int run_fd, uid_t uid, struct sb_user_dir *ret);
+void sb_user_close(struct sb_user_dir *user);
+
+/* Removes the directory of a user nothing is left of; the lock is held. */
+int sb_user_remove(int run_fd, uid_t uid);
+
+/* uids that have a directory; *ret is malloc'ed. Returns the number or a negative errno. */
+ssize_t sb_user_list(int run_fd, uid_t **ret);
+
+/* Numbers of a user's containers, ascending, or ids of his sessions. As above. */
+ssize_t sb_container_list(int user_fd, uint32_t **ret);
+ssize_t sb_session_list(int user_fd, uint32_t **ret);
+
+int sb_container_save(int dir_fd, const struct sb_container_record *rec);
+int sb_container_load(int user_fd, uint32_t number, struct sb_container_record *ret);
+
+/* save also writes self/<id>, for the group `gid`. */
+int sb_session_save(int user_fd, const struct sb_session_record *rec, gid_t gid);
+int sb_session_load(int user_fd, const char *dir, uint32_t id, struct sb_session_record *ret);
+void sb_session_remove(int user_fd, uint32_t id);
+
+#endif

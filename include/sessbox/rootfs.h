@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef SESSBOX_ROOTFS_H
+#define SESSBOX_ROOTFS_H
+
+/*
+ * The tree a tenant sees: first a plan, a list of operations made from the policy alone (pure,
+ * testable, printed by `sessctl policy --mounts`), then one executor in two halves. The first runs
+ * in the host's mount namespace and opens and clones every source; the second runs as the process
+ * that becomes init, in its new and empty mount namespace, and puts everything together there. What
+ * the host holds is thus never looked up from inside, and the reverse.
+ */
+#include <limits.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+#include "sessbox/err.h"
+#include "sessbox/policy.h"
+
+enum sb_mount_op_kind {
+	SB_MOUNT_DIR,	 /* make a directory */
+	SB_MOUNT_LINK,	 /* make a symbolic link: source = its text */
+	SB_MOUNT_FILE,	 /* make a file: source = its content */
+	SB_MOUNT_FS,	 /* mount a new file system: source = its type */
+	SB_MOUNT_BIND,	 /* clone what the host has at source */
+	SB_MOUNT_LIKE,	 /* as the host has it: its link copied, or its directory cloned */
+	SB_MOUNT_RDONLY, /* make what is at target read-only, with all below */
+	SB_MOUNT_MASK,	 /* hide what is at target behind an empty directory or /dev/null */
+	SB_MOUNT_SEAL,	 /* make the file system at target itself read-only */
+};
+
+enum sb_mount_op_flag {
+	SB_OP_OPTIONAL = 1 << 0, /* a missing source or target is skipped */
+	SB_OP_NO_RECURSE = 1 << 1,
+	SB_OP_SLAVE = 1 << 2,	  /* umounts of the host reach it */
+	SB_OP_DIRECTORY = 1 << 3, /* the source must be one */
+	SB_OP_GUARDED = 1 << 4,	  /* the target may lie in a tenant's tree: walk by component */
+};
+
+#define SB_MOUNT_OPTS_MAX 6
+
+/* Inside: the empty directory that stands in for masked ones. */
+#define SB_MASK_DIR "/run/sessbox/empty"
+
+struct sb_mount_op {
+	enum sb_mount_op_kind kind;
+	char *target; /* absolute, inside */
+	char *source;
+	uint64_t attr; /* MOUNT_ATTR_* */
+	unsigned int flags;
+	mode_t mode;
+	uid_t uid;
+	gid_t gid;
+	struct {
+		const char *key;
+		char value[32]; /* "" = a flag */
+	} opts[SB_MOUNT_OPTS_MAX];
+
+	/* filled by sb_plan_open and sb_plan_build */
+	bool skipped;	 /* optional and not there */
+	int fd;		 /* detached mount, or -1 */
+	bool is_dir;	 /* of the source */
+	char *link_text; /* SB_MOUNT_LIKE that is a link */
+};
+
+struct sb_plan {
+	struct sb_mount_op *ops;
+	size_t n;
+};
+
+/* What the plan needs besides the policy. Borrowed for the call. */
+struct sb_plan_spec {
+	const struct sb_policy *policy;
+	const char *home;     /* the tenant's home directory */
+	const char *hostname; /* of the container */
+	const char *passwd;   /* content of the generated files */
+	const char *group;
+	const char *resolv_conf;
+	const char *self_dir;  /* host path shown at /run/sessbox/self */
+	const char *etc_tree;  /* host path of the shared /etc link tree */
+	uint64_t tmp_size;     /* bytes */
+	const char *const *v1; /* controllers to show at /sys/fs/cgroup/NAME, NULL-ended; */
+			       /* NULL: one cgroup2 */
+};
+
+int sb_plan_make(const struct sb_plan_spec *spec, struct sb_plan **ret, struct sb_err *err);
+void sb_plan_free(struct sb_plan *plan);
+
+static inline void sb_cleanup_planp(struct sb_plan **plan)
+{
+	sb_plan_free(*plan);
+}
+#define cleanup_plan __attribute__((cleanup(sb_cleanup_planp)))
+
+/* One line an operation: "bind /usr from /usr (ro,nosuid,nodev,slave)". */
+void sb_plan_print(const struct sb_plan *plan, FILE *out);
+
+/* First half, on the host: opens, clones and flags every source. */
+int sb_plan_open(struct sb_plan *plan, struct sb_err *err);
+
+/*
+ * Second half, in the new namespaces: makes the root, attaches it on top of the template's, changes
+ * root and working directory into it, carries out the plan and seals what is the container's own.
+ */
+int sb_plan_build(struct sb_plan *plan, struct sb_err *err);
+
+/*
+ * Reads the finished table back from /proc/self/mountinfo and compares the flags of every mount
+ * point with the plan's: a flag that got lost on the way is an error.
+ */
+int sb_plan_verify(const struct sb_plan *plan, struct sb_err *err);
+
+/*
+ * Brings the /etc link tree (run_fd)/etc up to date with the host's /etc; does nothing when /etc
+ * has not changed since. Each name is a link to /run/host/etc/NAME, or a copy of the host's own
+ * link; names of the generated files lead to /run/etc; there is none for the shadow files. The
+ * caller holds the lock of the run directory.
+ */
+int sb_etc_refresh(int run_fd, struct sb_err *err);
+
+/* Is it up to date? Cheap, needs no lock. */
+bool sb_etc_is_fresh(int run_fd);
+
+#endif

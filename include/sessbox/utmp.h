@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef SESSBOX_UTMP_H
+#define SESSBOX_UTMP_H
+
+/*
+ * The host's login records of contained sessions. Every container's first terminal is pts/0, so
+ * sshd's own records go to scratch files in the caller's private tree, and the host's are ours:
+ * in utmp one a session, with the line ":sb-<id>" and an id nobody else uses; in wtmp a login and
+ * logout pair for each terminal that the scratch wtmp shows, written at the end.
+ *
+ * Where the host keeps no utmp (the file is missing) these do nothing and succeed.
+ */
+#include <stdint.h>
+#include <sys/types.h>
+
+#define SB_UTMP_FILE "/run/utmp"
+#define SB_WTMP_FILE "/var/log/wtmp"
+
+struct sb_utmp_login {
+	uint32_t session;
+	pid_t caller;
+	const char *user;
+	const char *host; /* PAM_RHOST, may be NULL */
+};
+
+/* Writes the record of a session that begins. Takes the place of a dead record of ours. */
+int sb_utmp_login(const struct sb_utmp_login *login);
+
+/* Marks the session's record dead. Missing is fine. */
+int sb_utmp_logout(uint32_t session);
+
+/*
+ * Writes a login and logout pair to the host's wtmp for each terminal in the scratch wtmp: its
+ * user, host and times, with our line. Both records of a pair stand together, so that last(1) never
+ * matches one with a stranger's.
+ */
+int sb_utmp_history(uint32_t session, int scratch_wtmp_fd);
+
+#endif

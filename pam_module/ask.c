@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "module.h"
+#include "sessbox/sys.h"
+
+#define REAP_MS 2000
+
+/* What must not reach the helper while it works: `loginctl terminate-session` TERMs a whole
+ * session's processes, the one that closes it among them. */
+static const int held_signals[] = { SIGTERM, SIGHUP, SIGINT, SIGQUIT };
+
+struct caller_signals {
+	sigset_t held, mask;
+	struct sigaction chld;
+};
+
+static int hold_signals(struct caller_signals *s)
+{
+	const struct sigaction dfl = { .sa_handler = SIG_DFL };
+	sigemptyset(&s->held);
+	for (size_t i = 0; i < sizeof(held_signals) / sizeof(held_signals[0]); i++)
+		sigaddset(&s->held, held_signals[i]);
+	if (sigprocmask(SIG_BLOCK, &s->held, &s->mask) < 0)
+		return -1;
+	/* Somebody else's handler would reap our child, or count it as his. */
+	return sigaction(SIGCHLD, &dfl, &s->chld);
+}
+
+static void release_signals(const struct caller_signals *s)
+{
+	sigaction(SIGCHLD, &s->chld, NULL);
+	sigprocmask(SIG_SETMASK, &s->mask, NULL);
+}
+
+/* Between vfork and exec: system calls only, and nothing of the parent's memory is written. */
+static void become_helper(int sock, int host_mnt, const sigset_t *held)
+{
+	static char *const argv[] = { (char *)"sessbox-helper", NULL };
+	static char *const envp[] = { (char *)"PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL };
+	const struct sigaction dfl = { .sa_handler = SIG_DFL };
+	if (host_mnt >= 0 && setns(host_mnt, CLONE_NEWNS) < 0)
+		_exit(126);
+	int high = fcntl(sock, F_DUPFD, 10), null = open("/dev/null", O_RDWR);
+	if (high < 0 || null < 0)
+		_exit(126);
+	for (int fd = 0; fd < 3; fd++)
+		if (dup2(null, fd) < 0)
+			_exit(126);
+	if (dup2(high, SB_HELPER_SOCKET) < 0 || sys_close_range(SB_HELPER_SOCKET + 1, ~0U, 0) < 0)
+		_exit(126);
+	for (int sig = 1; sig < NSIG; sig++)
+		sigaction(sig, &dfl, NULL);
+	sigprocmask(SIG_SETMASK, held, NULL);
+	if (chdir("/") < 0)
+		_exit(126);
+	execve(SB_HELPER, argv, envp);
+	_exit(127);
+}
+
+static bool is_final(const struct sb_reply *reply)
+{
+	return reply->verdict != SB_VERDICT_WAIT;
+}
+
+static int receive(int sock, struct box_reply *ret, struct box_error *error)
+{
+	int64_t deadline = sb_now_ms() + (SB_TIMEOUT_DEFAULT + SB_TIMEOUT_MARGIN) * 1000;
+	do {
+		int r = sb_wait_readable(sock, deadline);
+		ret->n = SB_MSG_FDS_MAX;
+		if (r == 0)
+			r = sb_msg_recv(sock, &ret->reply, sizeof(ret->reply), ret->fds, &ret->n);
+		if (r < 0) {
+			ret->n = 0;
+			errno = -r;
+			return box_fail(error, r == -ECONNRESET ? "the helper did not answer"
+								: "wait for the helper");
+		}
+		if (ret->reply.magic != SB_PROTO_MAGIC || ret->reply.version != SB_PROTO_VERSION) {
+			box_reply_close(ret);
+			errno = EPROTO;
+			return box_fail(error, "the helper speaks another version");
+		}
+		deadline = sb_now_ms() + (ret->reply.wait_sec + SB_TIMEOUT_MARGIN) * 1000LL;
+	} while (!is_final(&ret->reply));
+	ret->reply.to_user[sizeof(ret->reply.to_user) - 1] = '\0';
+	ret->reply.to_log[sizeof(ret->reply.to_log) - 1] = '\0';
+	return 0;
+}
+
+/* Our child, unreaped: its pid is its own. One stuck in the kernel is left a zombie-to-be. */
+static void reap(pid_t pid, bool late)
+{
+	if (late)
+		kill(pid, SIGKILL);
+	int64_t deadline = sb_now_ms() + REAP_MS;
+	for (;;) {
+		pid_t r = waitpid(pid, NULL, late ? WNOHANG : 0);
+		if (r == pid || (r < 0 && errno != EINTR))
+			return;
+		if (late && sb_left_ms(deadline) == 0)
+			return;
+		if (late)
+			poll(NULL, 0, 5);
+	}
+}
+
+int box_ask(const struct sb_request *request, int host_mnt, struct box_reply *ret,
+	    struct box_error *error)
+{
+	int pair[2];
+	struct caller_signals signals;
+	ret->n = 0;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return box_fail(error, "make a socket for the helper");
+	if (hold_signals(&signals) < 0) {
+		close(pair[0]);
+		close(pair[1]);
+		return box_fail(error, "hold signals");
+	}
+	pid_t pid = vfork();
+	if (pid == 0)
+		become_helper(pair[1], host_mnt, &signals.held);
+	int r = pid < 0 ? box_fail(error, "spawn the helper") : 0;
+	close(pair[1]);
+	if (r == 0) {
+		int sent = sb_msg_send(pair[0], request, sizeof(*request), NULL, 0);
+		errno = -sent;
+		r = sent < 0 ? box_fail(error, "ask the helper (" SB_HELPER ")")
+			     : receive(pair[0], ret, error);
+	}
+	close(pair[0]);
+	if (pid > 0)
+		reap(pid, r < 0);
+	release_signals(&signals);
+	return r;
+}
+
+void box_reply_close(struct box_reply *reply)
+{
+	for (size_t i = 0; i < reply->n; i++)
+		close(reply->fds[i]);
+	reply->n = 0;
+}

@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include <security/pam_ext.h>
+#include <security/pam_modules.h>
+#include <security/pam_modutil.h>
+
+#include "module.h"
+
+/* The build's list of programs whose child is reached through pam_setcred. */
+#ifndef SB_CRED_PROGRAMS
+#define SB_CRED_PROGRAMS "/usr/sbin/sshd", "/usr/lib/openssh/sshd-session"
+#endif
+#define FIRST_USER_UID 1000
+#define CHILD_REFUSED 254
+
+static const char cannot_contain[] =
+	"Your session cannot be set up right now. Please tell the administrator.";
+
+static struct box box = { .init = -1, .host_mnt = -1, .host_pid = -1 };
+
+/* ---- arguments ---- */
+
+struct args {
+	bool open, close, debug, cred;
+	const char *conf;
+	const char *unknown; /* an argument we do not know: tenants are refused, never root */
+};
+
+static struct args parse_args(int argc, const char **argv)
+{
+	struct args args = { 0 };
+	const struct {
+		const char *name;
+		bool *flag;
+	} flags[] = { { "open", &args.open },
+		      { "close", &args.close },
+		      { "debug", &args.debug },
+		      { "join=cred", &args.cred } };
+	for (int i = 0; i < argc; i++) {
+		size_t k = 0;
+		while (k < sizeof(flags) / sizeof(flags[0]) && strcmp(argv[i], flags[k].name) != 0)
+			k++;
+		if (k < sizeof(flags) / sizeof(flags[0]))
+			*flags[k].flag = true;
+		else if (strncmp(argv[i], "conf=", 5) == 0)
+			args.conf = argv[i] + 5;
+		else
+			args.unknown = argv[i];
+	}
+	return args;
+}
+
+/* ---- one request to the helper ---- */
+
+static void fill(char *field, size_t size, const void *text)
+{
+	snprintf(field, size, "%s", text ? (const char *)text : "");
+}
+
+static struct sb_request make_request(pam_handle_t *pamh, const struct passwd *pw,
+				      const struct args *args, enum sb_op op)
+{
+	const void *service = NULL, *rhost = NULL;
+	struct sb_request q = { .magic = SB_PROTO_MAGIC,
+				.version = SB_PROTO_VERSION,
+				.op = op,
+				.uid = pw->pw_uid,
+				.gid = pw->pw_gid };
+	pam_get_item(pamh, PAM_SERVICE, &service);
+	pam_get_item(pamh, PAM_RHOST, &rhost);
+	fill(q.user, sizeof(q.user), pw->pw_name);
+	fill(q.home, sizeof(q.home), pw->pw_dir);
+	fill(q.shell, sizeof(q.shell), pw->pw_shell);
+	fill(q.service, sizeof(q.service), service);
+	fill(q.rhost, sizeof(q.rhost), rhost);
+	fill(q.conf_dir, sizeof(q.conf_dir), args->conf);
+	return q;
+}
+
+static const struct passwd *find_user(pam_handle_t *pamh)
+{
+	const char *user = NULL;
+	if (pam_get_user(pamh, &user, NULL) != PAM_SUCCESS || !user)
+		return NULL;
+	return pam_modutil_getpwnam(pamh, user);
+}
+
+static void tell(pam_handle_t *pamh, int flags, const char *sentence)
+{
+	if (*sentence && !(flags & PAM_SILENT))
+		pam_error(pamh, "%s", sentence);
+}
+
+/* What a verdict means in PAM's words, and how loud it is. */
+static const struct {
+	enum sb_verdict verdict;
+	int result;
+	int priority;
+	const char *what;
+} verdicts[] = {
+	{ SB_VERDICT_IGNORE, PAM_IGNORE, LOG_ERR, "not a tenant" },
+	{ SB_VERDICT_CONTAIN, PAM_SUCCESS, LOG_WARNING, "contained" },
+	{ SB_VERDICT_DENY, PAM_PERM_DENIED, LOG_NOTICE, "denied" },
+	{ SB_VERDICT_FAIL, PAM_SYSTEM_ERR, LOG_ERR, "not contained and refused" },
+	{ SB_VERDICT_UNCONTAINED, PAM_IGNORE, LOG_ALERT, "NOT CONTAINED (OnFailure=allow)" },
+};
+
+static int interpret(pam_handle_t *pamh, int flags, const struct passwd *pw,
+		     const struct sb_reply *reply)
+{
+	for (size_t i = 0; i < sizeof(verdicts) / sizeof(verdicts[0]); i++) {
+		if (verdicts[i].verdict != reply->verdict)
+			continue;
+		if (*reply->to_log)
+			pam_syslog(pamh, verdicts[i].priority, "user '%s' %s: %s", pw->pw_name,
+				   verdicts[i].what, reply->to_log);
+		tell(pamh, flags, reply->to_user);
+		return verdicts[i].result;
+	}
+	pam_syslog(pamh, LOG_ERR, "the helper gave no verdict");
+	return PAM_SYSTEM_ERR;
+}
+
+/* Asks; without an answer the system's own accounts enter and the others are refused. */
+static int ask(pam_handle_t *pamh, int flags, const struct passwd *pw,
+	       const struct sb_request *request, struct box_reply *reply)
+{
+	struct box_error error = { 0 };
+	if (box_ask(request, -1, reply, &error) == 0)
+		return interpret(pamh, flags, pw, &reply->reply);
+	bool system = pw->pw_uid < FIRST_USER_UID;
+	errno = error.num;
+	pam_syslog(pamh, LOG_ERR, "user '%s' %s: %s: %m", pw->pw_name,
+		   system ? "enters uncontained" : "refused", error.what);
+	if (!system)
+		tell(pamh, flags, cannot_contain);
+	return system ? PAM_IGNORE : PAM_SYSTEM_ERR;
+}
+
+/* Is he one? For refusals that must not hit anybody else. */
+static bool is_tenant(pam_handle_t *pamh, const struct passwd *pw, const struct args *args)
+{
+	struct box_reply reply;
+	struct sb_request q = make_request(pamh, pw, args, SB_OP_ACCOUNT);
+	int r = ask(pamh, PAM_SILENT, pw, &q, &reply);
+	box_reply_close(&reply);
+	return r != PAM_IGNORE;
+}
+
+/* ---- account ---- */
+
+int pam_sm_acct_mgmt(pam_handle_t *pamh, int flags, int argc, const char **argv)
+{
+	const struct args args = parse_args(argc, argv);
+	const struct passwd *pw = find_user(pamh);
+	if (!pw)
+		return PAM_USER_UNKNOWN;
+	if (pw->pw_uid == 0)
+		return PAM_IGNORE;
+	if (args.unknown) {
+		pam_syslog(pamh, LOG_ERR, "unknown argument '%s'", args.unknown);
+		if (!is_tenant(pamh, pw, &args))
+			return PAM_IGNORE;
+		tell(pamh, flags, cannot_contain);
+		return PAM_SYSTEM_ERR;
+	}
+	struct box_reply reply;
+	struct sb_request q = make_request(pamh, pw, &args, SB_OP_ACCOUNT);
+	int r = ask(pamh, flags, pw, &q, &reply);
+	box_reply_close(&reply);
+	return r;
+}
+
+/* ---- auth: only setcred matters, called by sshd in the child that becomes the tenant's ---- */
+
+int pam_sm_authenticate(pam_handle_t *pamh, int flags, int argc, const char **argv)
+{
+	(void)pamh;
+	(void)flags;
+	(void)argc;
+	(void)argv;
+	return PAM_IGNORE;
+}
+
+int pam_sm_setcred(pam_handle_t *pamh, int flags, int argc, const char **argv)
+{
+	(void)pamh;
+	(void)flags;
+	if (box.in || box.phase == BOX_IDLE || !box_is_child(&box))
+		return PAM_IGNORE;
+	/* sshd ignores a failed setcred: the process ends here, and the caller logs why. */
+	const struct args args = parse_args(argc, argv);
+	if (box.phase == BOX_DOOMED || args.unknown || box_join(&box, box.said) < 0)
+		_exit(CHILD_REFUSED);
+	return PAM_SUCCESS;
+}
+
+/* ---- session ---- */
+
+static bool is_cred_program(void)
+{
+	static const char *const programs[] = { SB_CRED_PROGRAMS };
+	char exe[256];
+	ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
+	if (n < 0)
+		return false;
+	exe[n] = '\0';
+	for (size_t i = 0; i < sizeof(programs) / sizeof(programs[0]); i++)
+		/* An upgrade while logins run leaves us on a deleted file. */
+		if (strncmp(exe, programs[i], strlen(programs[i])) == 0 &&
+		    (exe[strlen(programs[i])] == '\0' ||
+		     strcmp(exe + strlen(programs[i]), " (deleted)") == 0))
+			return true;
+	return false;
+}
+
+/*
+ * A tenant's open failed. sshd goes on after that, and with -N -L would leave an uncontained
+ * process of the tenant: so the leash stays on for good, and children that come through the hook
+ * end.
+ */
+static int doom(pam_handle_t *pamh, int result)
+{
+	struct box_error error = { 0 };
+	box.phase = BOX_DOOMED;
+	if (box_token_make(&box, &error) < 0 || box_leash_put(&box.leash, &error) < 0) {
+		errno = error.num;
+		pam_syslog(pamh, LOG_ERR, "%s: %m", error.what);
+	}
+	return result;
+}
+
+/* Why the open line refuses to work here; NULL = it does not. */
+static const char *misplaced(const struct args *args)
+{
+	if (args->unknown)
+		return args->unknown;
+	if (!args->cred)
+		return "no join=cred on the open line";
+	if (!is_cred_program())
+		return "join=cred works in sshd only";
+	return NULL;
+}
+
+static void set_environment(pam_handle_t *pamh, uid_t uid)
+{
+	char runtime[64];
+	snprintf(runtime, sizeof(runtime), "XDG_RUNTIME_DIR=/run/user/%u", uid);
+	pam_putenv(pamh, runtime);
+	pam_putenv(pamh, "DBUS_SESSION_BUS_ADDRESS");
+}
+
+static void close_helper_side(struct sb_request *q)
+{
+	struct box_reply reply;
+	q->op = SB_OP_CLOSE;
+	q->session = box.session;
+	if (box_ask(q, box.host_mnt, &reply, NULL) == 0)
+		box_reply_close(&reply);
+}
+
+/* The container stands: gets the caller ready. Any failure leaves it as it was found. */
+static int prepare(pam_handle_t *pamh, int flags, const struct passwd *pw, struct sb_request *q,
+		   struct box_reply *reply)
+{
+	struct box_error error = { 0 };
+	bool allow = reply->reply.flags & SB_REPLY_ALLOW_FAILURE;
+	box.uid = pw->pw_uid;
+	box.session = reply->reply.session;
+	box_load_nss(pw->pw_name, pw->pw_gid);
+	if (box_token_make(&box, &error) == 0 && box_prepare(&box, reply, &error) == 0) {
+		box.phase = BOX_OPEN;
+		set_environment(pamh, pw->pw_uid);
+		return PAM_SUCCESS;
+	}
+	box_reply_close(reply);
+	close_helper_side(q);
+	box_forget(&box);
+	errno = error.num;
+	pam_syslog(pamh, allow ? LOG_ALERT : LOG_ERR, "user '%s' %s: %s: %m", pw->pw_name,
+		   allow ? "NOT CONTAINED (OnFailure=allow)" : "not contained and refused",
+		   error.what);
+	if (allow)
+		return PAM_IGNORE;
+	tell(pamh, flags, cannot_contain);
+	return doom(pamh, PAM_SYSTEM_ERR);
+}
+
+static int open_contained(pam_handle_t *pamh, int flags, const struct passwd *pw,
+			  const struct args *args)
+{
+	struct box_reply reply;
+	struct sb_request q = make_request(pamh, pw, args, SB_OP_OPEN);
+	int r = ask(pamh, flags, pw, &q, &reply);
+	if (r == PAM_SUCCESS)
+		return prepare(pamh, flags, pw, &q, &reply);
+	box_reply_close(&reply);
+	return r == PAM_IGNORE ? r : doom(pamh, r);
+}
+
+int pam_sm_open_session(pam_handle_t *pamh, int flags, int argc, const char **argv)
+{
+	const struct args args = parse_args(argc, argv);
+	const struct passwd *pw = find_user(pamh);
+	if (!pw)
+		return PAM_USER_UNKNOWN;
+	if (pw->pw_uid == 0)
+		return PAM_IGNORE;
+	if (args.close && !args.open && !args.unknown)
+		return PAM_SUCCESS;
+	if (box.phase != BOX_IDLE) {
+		pam_syslog(pamh, LOG_ERR, "opened twice: one `open` line too many in this stack");
+		return PAM_SYSTEM_ERR;
+	}
+	const char *why = args.open && !args.close ? misplaced(&args)
+						   : "a session line says `open` or `close`";
+	if (!why)
+		return open_contained(pamh, flags, pw, &args);
+	pam_syslog(pamh, LOG_ERR, "wrong line in the PAM stack: %s", why);
+	if (!is_tenant(pamh, pw, &args))
+		return PAM_IGNORE;
+	tell(pamh, flags, cannot_contain);
+	return doom(pamh, PAM_SYSTEM_ERR);
+}
+
+static void log_child(pam_handle_t *pamh)
+{
+	if (!box.said || !box.said->num)
+		return;
+	box.said->what[sizeof(box.said->what) - 1] = '\0';
+	errno = box.said->num;
+	pam_syslog(pamh, LOG_ERR, "the tenant's process could not join: %s: %m", box.said->what);
+}
+
+int pam_sm_close_session(pam_handle_t *pamh, int flags, int argc, const char **argv)
+{
+	const struct args args = parse_args(argc, argv);
+	struct box_error error = { 0 };
+	struct box_reply reply;
+	(void)flags;
+	/* A do-nothing close succeeds: a stack of nothing but PAM_IGNORE fails. */
+	if (!args.close || box.phase != BOX_OPEN || box.in || box_is_child(&box))
+		return PAM_SUCCESS;
+	if (box_release(&box, &error) < 0) {
+		errno = error.num;
+		pam_syslog(pamh, LOG_ERR, "%s: %m", error.what);
+	}
+	log_child(pamh);
+	const struct sb_request q = { .magic = SB_PROTO_MAGIC,
+				      .version = SB_PROTO_VERSION,
+				      .op = SB_OP_CLOSE,
+				      .uid = box.uid,
+				      .session = box.session };
+	/* Only the helper returns to the host's mounts. The caller keeps its tree until it ends:
+	 * sshd closes PAM first and records the terminal's logout after. */
+	if (box_ask(&q, box.host_mnt, &reply, &error) < 0) {
+		errno = error.num;
+		pam_syslog(pamh, LOG_ERR, "close: %s: %m", error.what);
+	} else if (reply.reply.verdict != SB_VERDICT_CONTAIN) {
+		pam_syslog(pamh, LOG_ERR, "close: %s", reply.reply.to_log);
+	}
+	box_reply_close(&reply);
+	box_forget(&box);
+	return PAM_SUCCESS;
+}

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <shadow.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "module.h"
+#include "sessbox/sys.h"
+
+#define PAGE 4096
+
+int box_token_make(struct box *box, struct box_error *error)
+{
+	if (box->token)
+		return 0;
+	char *token = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (token == MAP_FAILED)
+		return box_fail(error, "map the token");
+	void *said = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (said == MAP_FAILED || madvise(token, PAGE, MADV_WIPEONFORK) < 0) {
+		munmap(token, PAGE);
+		return box_fail(error, "make the token");
+	}
+	*token = 1;
+	box->token = token;
+	box->said = said;
+	return 0;
+}
+
+bool box_is_child(const struct box *box)
+{
+	return box->token && !*box->token;
+}
+
+void box_load_nss(const char *user, gid_t gid)
+{
+	/* A name nobody has: the look-up goes through every source of its database. The reentrant
+	 * calls leave the application's own static results alone. */
+	static const char nobody[] = "_sessbox-no-such-name";
+	char buf[4096];
+	gid_t gids[64];
+	int n = sizeof(gids) / sizeof(gids[0]);
+	struct passwd pw, *pw_found;
+	struct group gr, *gr_found;
+	struct spwd sp, *sp_found;
+	getgrouplist(user, gid, gids, &n);
+	getpwnam_r(nobody, &pw, buf, sizeof(buf), &pw_found);
+	getgrnam_r(nobody, &gr, buf, sizeof(buf), &gr_found);
+	getspnam_r(nobody, &sp, buf, sizeof(buf), &sp_found);
+}
+
+/* ---- the caller ---- */
+
+static int attach(int tree, const char *target, struct box_error *error)
+{
+	if (sys_move_mount(tree, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH) < 0)
+		return box_fail(error, target);
+	return 0;
+}
+
+/*
+ * A copy of the host's tree for the caller alone: the host's umounts reach it, nothing goes back.
+ * In it /dev/pts is the container's, so that the tenant's terminal is a real /dev/pts/N of his own
+ * instance, and the login records are scratch files.
+ */
+static int make_private_tree(const struct box_reply *reply, struct box_error *error)
+{
+	struct mount_attr slave = { .propagation = SB_MS_SLAVE };
+	size_t next = SB_REPLY_FD_MORE;
+	if (unshare(CLONE_NEWNS) < 0)
+		return box_fail(error, "copy the host's mount namespace");
+	if (sys_mount_setattr(AT_FDCWD, "/", AT_RECURSIVE, &slave, sizeof(slave)) < 0)
+		return box_fail(error, "make the copy a slave");
+	if (attach(reply->fds[SB_REPLY_FD_DEVPTS], "/dev/pts", error) < 0)
+		return -1;
+	if (reply->reply.flags & SB_REPLY_UTMP &&
+	    attach(reply->fds[next++], "/run/utmp", error) < 0)
+		return -1;
+	if (reply->reply.flags & SB_REPLY_WTMP &&
+	    attach(reply->fds[next++], "/var/log/wtmp", error) < 0)
+		return -1;
+	return 0;
+}
+
+static size_t first_cgroup_fd(const struct sb_reply *reply)
+{
+	return SB_REPLY_FD_MORE + !!(reply->flags & SB_REPLY_UTMP) +
+	       !!(reply->flags & SB_REPLY_WTMP);
+}
+
+static int take_reply(struct box *box, struct box_reply *reply, struct box_error *error)
+{
+	size_t first = first_cgroup_fd(&reply->reply);
+	box->host_mnt = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+	box->host_pid = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
+	if (box->host_mnt < 0 || box->host_pid < 0)
+		return box_fail(error, "open the caller's namespaces");
+	if (reply->n <= first || reply->reply.n_groups > SB_GROUPS_MAX) {
+		errno = EPROTO;
+		return box_fail(error, "the helper's reply is incomplete");
+	}
+	box->session = reply->reply.session;
+	box->ns_flags = reply->reply.ns_flags;
+	box->n_groups = reply->reply.n_groups;
+	memcpy(box->groups, reply->reply.groups, sizeof(box->groups));
+	return 0;
+}
+
+/* From here on the descriptors are the box's: init's and the cgroups'; the mounts are attached. */
+static void keep_fds(struct box *box, struct box_reply *reply)
+{
+	size_t first = first_cgroup_fd(&reply->reply);
+	box->init = reply->fds[SB_REPLY_FD_INIT];
+	box->n_cgroup = reply->n - first;
+	memcpy(box->cgroup, reply->fds + first, box->n_cgroup * sizeof(box->cgroup[0]));
+	for (size_t i = SB_REPLY_FD_DEVPTS; i < first; i++)
+		close(reply->fds[i]);
+	reply->n = 0;
+}
+
+int box_prepare(struct box *box, struct box_reply *reply, struct box_error *error)
+{
+	if (take_reply(box, reply, error) < 0 || make_private_tree(reply, error) < 0)
+		goto undo;
+	if (setns(reply->fds[SB_REPLY_FD_INIT], CLONE_NEWPID) < 0) {
+		box_fail(error, "point the caller's children at the container");
+		goto undo;
+	}
+	if (box_leash_put(&box->leash, error) < 0)
+		goto undo;
+	keep_fds(box, reply);
+	return 0;
+undo:
+	box_release(box, NULL);
+	/* Unlike at close, no terminal was given: the caller gets its own tree back. */
+	if (box->host_mnt >= 0 && setns(box->host_mnt, CLONE_NEWNS) < 0)
+		return -1;
+	return -1;
+}
+
+int box_release(struct box *box, struct box_error *error)
+{
+	int r = 0;
+	/* First of all: with a dead init every fork would fail, with a live one it would go in. */
+	if (box->host_pid >= 0 && setns(box->host_pid, CLONE_NEWPID) < 0)
+		r = box_fail(error, "point the caller's children back at the host");
+	if (box_leash_take(&box->leash, error) < 0)
+		r = -1;
+	return r;
+}
+
+static void close_fds(struct box *box)
+{
+	int *const fds[] = { &box->init, &box->host_mnt, &box->host_pid };
+	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
+		if (*fds[i] >= 0)
+			close(*fds[i]);
+		*fds[i] = -1;
+	}
+	for (size_t i = 0; i < box->n_cgroup; i++)
+		close(box->cgroup[i]);
+	box->n_cgroup = 0;
+}
+
+void box_forget(struct box *box)
+{
+	close_fds(box);
+	if (box->token)
+		munmap((void *)box->token, PAGE);
+	if (box->said)
+		munmap(box->said, PAGE);
+	box->token = NULL;
+	box->said = NULL;
+	box->phase = BOX_IDLE;
+}
+
+/* ---- the child ---- */
+
+static int enter_cgroups(const struct box *box, struct box_error *error)
+{
+	for (size_t i = 0; i < box->n_cgroup; i++)
+		if (write(box->cgroup[i], "0", 1) != 1)
+			return box_fail(error, "enter the tenant's cgroup");
+	return 0;
+}
+
+int box_join(struct box *box, struct box_error *error)
+{
+	if (box_leash_slip(&box->leash, error) < 0 || box_reset_inherited(error) < 0 ||
+	    enter_cgroups(box, error) < 0)
+		return -1;
+	if (setns(box->init, (int)box->ns_flags) < 0)
+		return box_fail(error, "enter the container's namespaces");
+	/* No name is resolved by us from here on: the tree is the tenant's. */
+	if (box_drop_privileges(box, error) < 0)
+		return -1;
+	close_fds(box);
+	box->in = true;
+	return 0;
+}

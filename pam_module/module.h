@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef SESSBOX_MODULE_H
+#define SESSBOX_MODULE_H
+
+/*
+ * pam_sessbox.so: a guest in somebody else's process. glue.c speaks PAM, ask.c runs the helper,
+ * join.c prepares the caller and takes its child in, harden.c holds the leash and drops privileges.
+ *
+ * The caller stays on the host; its child that becomes the tenant's goes in. Between open and close
+ * the caller wears the leash: without CAP_SETUID in effect, a child that did not come through our
+ * hook dies at its setresuid instead of running on the host as the tenant.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "sessbox/io.h"
+#include "sessbox/proto.h"
+
+/* A reason, in the caller's own words; shared with the child. */
+struct box_error {
+	int num; /* positive errno, 0 = none */
+	char what[80];
+};
+
+enum box_phase {
+	BOX_IDLE,
+	BOX_OPEN,   /* leash on, the next child with the hook goes in */
+	BOX_DOOMED, /* a tenant's open failed: leash on for good, every child ends */
+};
+
+struct box_leash {
+	int securebits;
+	uint32_t effective[2];
+	bool on;
+};
+
+/* One session a process: PAM applications we accept have no second one. */
+struct box {
+	enum box_phase phase;
+	bool in; /* this process is inside, or comes from one that is */
+	/* 1 in the caller, 0 in every child: a MADV_WIPEONFORK page. Never a pid: a tenant can
+	 * drive the child's, a number of the container, to equal the caller's. */
+	volatile char *token;
+	struct box_error *said; /* MAP_SHARED: why the child could not join */
+	struct box_leash leash;
+	uint32_t session;
+	uint32_t uid;
+	uint32_t ns_flags;
+	int init; /* pidfd of the container's init */
+	int cgroup[SB_MSG_FDS_MAX];
+	size_t n_cgroup;
+	int host_mnt; /* the caller's own namespaces, to return to */
+	int host_pid;
+	uint32_t groups[SB_GROUPS_MAX];
+	size_t n_groups;
+};
+
+/* Fills error (may be NULL) from errno. Returns -1. */
+int box_fail(struct box_error *error, const char *what);
+
+/* ---- ask.c ---- */
+
+struct box_reply {
+	struct sb_reply reply;
+	int fds[SB_MSG_FDS_MAX];
+	size_t n;
+};
+
+/*
+ * Runs the helper for one request. host_mnt: its mount namespace, or -1 for the caller's. Returns 0
+ * with a final reply, or -1: no helper, no answer in time, or nonsense. The helper is reaped (and
+ * killed, if it is late) before this returns; signals and SIGCHLD are as before.
+ */
+int box_ask(const struct sb_request *request, int host_mnt, struct box_reply *ret,
+	    struct box_error *error);
+void box_reply_close(struct box_reply *reply);
+
+/* ---- join.c ---- */
+
+/* Makes the token and the shared page. 0 or -1. */
+int box_token_make(struct box *box, struct box_error *error);
+bool box_is_child(const struct box *box);
+
+/* Loads every NSS source on the host, so that no child loads one from the tenant's tree. */
+void box_load_nss(const char *user, gid_t gid);
+
+/* Caller: takes over the reply's descriptors, makes the private tree, points pid_for_children at
+ * the container, puts the leash on. On failure all of it is undone but the descriptors. */
+int box_prepare(struct box *box, struct box_reply *reply, struct box_error *error);
+
+/* Caller: what is left to undo at close, before anything is spawned. */
+int box_release(struct box *box, struct box_error *error);
+void box_forget(struct box *box);
+
+/* Child, root: goes in and sheds everything. 0, or -1 and the process must end. */
+int box_join(struct box *box, struct box_error *error);
+
+/* ---- harden.c ---- */
+
+int box_leash_put(struct box_leash *leash, struct box_error *error);
+int box_leash_take(struct box_leash *leash, struct box_error *error);
+/* The child's share of taking it off: all permitted capabilities, the old securebits. */
+int box_leash_slip(const struct box_leash *leash, struct box_error *error);
+
+/* Inherited state that is not a tenant's: scheduling, oom score, core dumps, open directories. */
+int box_reset_inherited(struct box_error *error);
+/* Supplementary groups, capabilities, no_new_privs, keyring; each is verified. */
+int box_drop_privileges(const struct box *box, struct box_error *error);
+
+#endif

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef SESSBOX_CGROUP_INTERNAL_H
+#define SESSBOX_CGROUP_INTERNAL_H
+
+/*
+ * What the files of the cgroup module share: the handle, and what v1 and v2 do differently, as two
+ * sets of tables and functions. Limits and usage come from the set that has the controllers (on
+ * hybrid: v1's); membership, freezing and preparing are asked of each hierarchy's own set.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "sessbox/cgroup.h"
+#include "sessbox/err.h"
+#include "sessbox/limits.h"
+
+#define SB_DIR_FLAGS (O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+
+/* The controllers that mean something to us. */
+enum sb_controller {
+	SB_CONTROLLER_CPU = 1 << 0,
+	SB_CONTROLLER_CPUACCT = 1 << 1,
+	SB_CONTROLLER_CPUSET = 1 << 2,
+	SB_CONTROLLER_FREEZER = 1 << 3,
+	SB_CONTROLLER_MEMORY = 1 << 4,
+	SB_CONTROLLER_PIDS = 1 << 5,
+	SB_CONTROLLER_ALL = (1 << 6) - 1,
+};
+
+struct sb_cgroup_ops;
+
+struct sb_hierarchy {
+	const struct sb_cgroup_ops *ops;
+	int base;		  /* <base>, O_PATH */
+	unsigned int controllers; /* enum sb_controller; none for the v2 one of a hybrid host */
+	char name[64];		  /* for messages: "memory", "cpu,cpuacct", "unified" */
+};
+
+struct sb_cgroup {
+	enum sb_cgroup_mode mode;
+	bool systemd;
+	/* The v2 hierarchy, if there is one, comes first. */
+	struct sb_hierarchy list[SB_CGROUP_FDS_MAX];
+	size_t n;
+};
+
+/* One limit. read and write get the group's directory and their own row. */
+struct sb_cgroup_limit {
+	enum sb_limit_bit bit;
+	enum sb_controller controller;
+	size_t offset; /* in struct sb_limits */
+	uint64_t preset;
+	const char *file;
+	/* -ENOENT, -EOPNOTSUPP, -EINVAL or -ERANGE: this limit cannot be had here. */
+	int (*write)(int dir, const struct sb_cgroup_limit *row, const struct sb_limits *limits);
+	int (*read)(int dir, const struct sb_cgroup_limit *row, uint64_t *ret);
+};
+
+/* One figure of usage. */
+struct sb_cgroup_stat {
+	enum sb_controller controller;
+	size_t offset; /* in struct sb_usage */
+	const char *file;
+	const char *key;    /* of a "key value" line; NULL: the file is the number */
+	uint64_t divisor;   /* to our unit */
+	bool counts_memory; /* the figure contains that of memory, whose row is earlier */
+};
+
+struct sb_cgroup_ops {
+	uint64_t magic;	   /* of statfs(2) */
+	const char *enter; /* the file that takes a "0" */
+	const struct sb_cgroup_limit *limits;
+	size_t limits_n;
+	const struct sb_cgroup_stat *stats;
+	size_t stats_n;
+	/* Makes <base> fit for groups with limits; runs before each create. May be NULL. */
+	int (*prepare_base)(const struct sb_cgroup *cg, const struct sb_hierarchy *h,
+			    struct sb_err *err);
+	/* Makes a group fit for processes. May be NULL. */
+	int (*prepare_group)(const struct sb_hierarchy *h, const char *group, struct sb_err *err);
+	/* 1, 0 or a negative errno; -ENOENT: no such group. */
+	int (*frozen)(const struct sb_hierarchy *h, const char *group);
+};
+
+extern const struct sb_cgroup_ops sb_cgroup_v1;
+extern const struct sb_cgroup_ops sb_cgroup_v2;
+
+/* Opens a group's directory in one hierarchy: a descriptor or a negative errno. */
+int sb_hierarchy_group(const struct sb_hierarchy *h, const char *group);
+
+/* Reads a file that is one number; `infinite` (may be NULL) is the word for SB_INFINITY. */
+int sb_cgroup_read_number(int dir, const char *file, const char *infinite, uint64_t *ret);
+int sb_cgroup_write_number(int dir, const char *file, const char *infinite, uint64_t value);
+
+/* The value of one line "key value" in a text. -ENOENT: no such line; -EBADMSG: no number. */
+int sb_cgroup_keyed(const char *text, const char *key, uint64_t *ret);
+
+/* A whole text that is a number. -EBADMSG if it is not. */
+int sb_cgroup_number(const char *text, uint64_t *ret);
+
+/* Microseconds of CPU in each period, for microseconds in each second; and back. */
+#define SB_CPU_PERIOD 100000
+uint64_t sb_cgroup_quota(uint64_t per_second);
+uint64_t sb_cgroup_per_second(uint64_t quota, uint64_t period);
+
+/* Limits whose files are the same in v1 and v2, or nearly so. */
+int sb_limit_write_max(int dir, const struct sb_cgroup_limit *row, const struct sb_limits *limits);
+int sb_limit_read_max(int dir, const struct sb_cgroup_limit *row, uint64_t *ret);
+int sb_limit_write_tasks(int dir, const struct sb_cgroup_limit *row,
+			 const struct sb_limits *limits);
+
+static inline uint64_t sb_limit_value(const struct sb_cgroup_limit *row,
+				      const struct sb_limits *limits)
+{
+	return *(const uint64_t *)((const char *)limits + row->offset);
+}
+
+#endif

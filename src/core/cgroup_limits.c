@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cgroup_internal.h"
+#include "sessbox/io.h"
+#include "sessbox/parse.h"
+#include "sessbox/str.h"
+
+/* Above the kernel's largest number of processes (pid_max) pids.max is EINVAL. */
+#define TASKS_LIMIT ((uint64_t)4194304)
+/* The kernel refuses less than a millisecond in each period. */
+#define QUOTA_MIN 1000
+#define USEC_PER_SEC 1000000
+
+int sb_cgroup_number(const char *text, uint64_t *ret)
+{
+	char digits[24];
+	size_t len = strcspn(text, "\n");
+	if (len >= sizeof(digits) || (text[len] && text[len + 1]))
+		return -EBADMSG;
+	memcpy(digits, text, len);
+	digits[len] = '\0';
+	return sb_parse_u64(digits, ret) < 0 ? -EBADMSG : 0;
+}
+
+int sb_cgroup_keyed(const char *text, const char *key, uint64_t *ret)
+{
+	size_t len = strlen(key);
+	char number[24];
+	for (const char *line = text; line; line = strchr(line, '\n')) {
+		line += *line == '\n';
+		if (strncmp(line, key, len) != 0 || line[len] != ' ')
+			continue;
+		size_t n = strcspn(line + len + 1, "\n");
+		if (n >= sizeof(number))
+			return -EBADMSG;
+		memcpy(number, line + len + 1, n);
+		number[n] = '\0';
+		return sb_cgroup_number(number, ret);
+	}
+	return -ENOENT;
+}
+
+int sb_cgroup_read_number(int dir, const char *file, const char *infinite, uint64_t *ret)
+{
+	char text[64];
+	ssize_t n = sb_read_file(dir, file, text, sizeof(text));
+	if (n < 0)
+		return (int)n;
+	size_t len = infinite ? strlen(infinite) : 0;
+	if (!infinite || strncmp(text, infinite, len) != 0)
+		return sb_cgroup_number(text, ret);
+	if (text[len] && strcmp(text + len, "\n") != 0)
+		return -EBADMSG;
+	*ret = SB_INFINITY;
+	return 0;
+}
+
+int sb_cgroup_write_number(int dir, const char *file, const char *infinite, uint64_t value)
+{
+	char text[24];
+	snprintf(text, sizeof(text), "%" PRIu64, value);
+	return sb_write_file(dir, file, infinite && value == SB_INFINITY ? infinite : text);
+}
+
+uint64_t sb_cgroup_quota(uint64_t per_second)
+{
+	uint64_t part = USEC_PER_SEC / SB_CPU_PERIOD;
+	uint64_t quota = per_second / part + (per_second % part > 0);
+	return quota < QUOTA_MIN ? QUOTA_MIN : quota;
+}
+
+uint64_t sb_cgroup_per_second(uint64_t quota, uint64_t period)
+{
+	uint64_t whole;
+	if (__builtin_mul_overflow(quota / period, (uint64_t)USEC_PER_SEC, &whole))
+		return SB_INFINITY;
+	return whole + quota % period * USEC_PER_SEC / period;
+}
+
+int sb_limit_write_max(int dir, const struct sb_cgroup_limit *row, const struct sb_limits *limits)
+{
+	return sb_cgroup_write_number(dir, row->file, "max", sb_limit_value(row, limits));
+}
+
+int sb_limit_read_max(int dir, const struct sb_cgroup_limit *row, uint64_t *ret)
+{
+	return sb_cgroup_read_number(dir, row->file, "max", ret);
+}
+
+int sb_limit_write_tasks(int dir, const struct sb_cgroup_limit *row, const struct sb_limits *limits)
+{
+	uint64_t value = sb_limit_value(row, limits);
+	return sb_cgroup_write_number(dir, row->file, "max",
+				      value > TASKS_LIMIT ? SB_INFINITY : value);
+}
+
+/* A group's directory in the hierarchy at hand, kept while rows of one controller follow. */
+struct view {
+	const struct sb_hierarchy *h;
+	int dir;
+};
+
+static void cleanup_viewp(struct view *view)
+{
+	sb_close(&view->dir);
+}
+#define cleanup_view __attribute__((cleanup(cleanup_viewp)))
+
+/* view->h becomes NULL if no hierarchy has the controller. */
+static int view_move(struct view *view, const struct sb_cgroup *cg, const char *group,
+		     enum sb_controller controller, struct sb_err *err)
+{
+	const struct sb_hierarchy *h = NULL;
+	for (size_t i = 0; i < cg->n && !h; i++)
+		if (cg->list[i].controllers & controller)
+			h = &cg->list[i];
+	if (h == view->h)
+		return 0;
+	sb_close(&view->dir);
+	view->h = h;
+	if (!h)
+		return 0;
+	view->dir = sb_hierarchy_group(h, group);
+	if (view->dir < 0)
+		return sb_fail(err, view->dir, "open cgroup %s (%s)", group, h->name);
+	return 0;
+}
+
+/* Limits and usage are the business of those that have the controllers. */
+static const struct sb_cgroup_ops *ops_of(const struct sb_cgroup *cg)
+{
+	return cg->mode == SB_CGROUP_V2 ? &sb_cgroup_v2 : &sb_cgroup_v1;
+}
+
+/* The file is missing, or this kernel does not take the value. */
+static bool cannot(int r)
+{
+	return r == -ENOENT || r == -EOPNOTSUPP || r == -EINVAL || r == -ERANGE;
+}
+
+int sb_cgroup_apply(struct sb_cgroup *cg, const char *group, const struct sb_limits *limits,
+		    unsigned int *ret_unsupported, struct sb_err *err)
+{
+	const struct sb_cgroup_ops *ops = ops_of(cg);
+	cleanup_view struct view view = { .dir = -1 };
+	unsigned int unsupported = 0;
+	int first = 0;
+	for (size_t i = 0; i < ops->limits_n; i++) {
+		const struct sb_cgroup_limit *row = &ops->limits[i];
+		uint64_t value = sb_limit_value(row, limits);
+		int r = view_move(&view, cg, group, row->controller, err);
+		if (r < 0)
+			return r;
+		r = view.h ? row->write(view.dir, row, limits) : -EOPNOTSUPP;
+		if (cannot(r) && value != row->preset)
+			unsupported |= row->bit;
+		/* One refused (memory in use above the new limit: EBUSY) must not keep the rest. */
+		else if (r < 0 && !cannot(r) && first == 0)
+			first = sb_fail(err, r, "set %s of cgroup %s to %" PRIu64, row->file, group,
+					value);
+	}
+	if (first == 0)
+		*ret_unsupported = unsupported;
+	return first;
+}
+
+int sb_cgroup_limits(struct sb_cgroup *cg, const char *group, struct sb_limits *ret,
+		     unsigned int *ret_unsupported, struct sb_err *err)
+{
+	const struct sb_cgroup_ops *ops = ops_of(cg);
+	cleanup_view struct view view = { .dir = -1 };
+	struct sb_limits found = { 0 };
+	unsigned int unsupported = 0;
+	for (size_t i = 0; i < ops->limits_n; i++) {
+		const struct sb_cgroup_limit *row = &ops->limits[i];
+		uint64_t value = row->preset;
+		int r = view_move(&view, cg, group, row->controller, err);
+		if (r < 0)
+			return r;
+		r = view.h ? row->read(view.dir, row, &value) : -EOPNOTSUPP;
+		if (cannot(r))
+			unsupported |= row->bit;
+		else if (r < 0)
+			return sb_fail(err, r, "read %s of cgroup %s", row->file, group);
+		*(uint64_t *)((char *)&found + row->offset) = value;
+	}
+	*ret = found;
+	*ret_unsupported = unsupported;
+	return 0;
+}
+
+static int read_stat(int dir, const struct sb_cgroup_stat *row, uint64_t *ret)
+{
+	char text[4096];
+	uint64_t value;
+	ssize_t n = sb_read_file(dir, row->file, text, sizeof(text));
+	if (n < 0)
+		return (int)n;
+	int r = row->key ? sb_cgroup_keyed(text, row->key, &value) : sb_cgroup_number(text, &value);
+	if (r == 0)
+		*ret = value / row->divisor;
+	return r;
+}
+
+int sb_cgroup_usage(struct sb_cgroup *cg, const char *group, struct sb_usage *ret,
+		    struct sb_err *err)
+{
+	const struct sb_cgroup_ops *ops = ops_of(cg);
+	cleanup_view struct view view = { .dir = -1 };
+	struct sb_usage found = { 0 };
+	for (size_t i = 0; i < ops->stats_n; i++) {
+		const struct sb_cgroup_stat *row = &ops->stats[i];
+		uint64_t value = SB_INFINITY;
+		int r = view_move(&view, cg, group, row->controller, err);
+		if (r < 0)
+			return r;
+		r = view.h ? read_stat(view.dir, row, &value) : -EOPNOTSUPP;
+		if (r < 0 && !cannot(r))
+			return sb_fail(err, r, "read %s of cgroup %s", row->file, group);
+		if (row->counts_memory && value != SB_INFINITY)
+			value -= value < found.memory ? value : found.memory;
+		*(uint64_t *)((char *)&found + row->offset) = value;
+	}
+	*ret = found;
+	return 0;
+}

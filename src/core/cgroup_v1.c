@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cgroup_internal.h"
+#include "sessbox/io.h"
+#include "sessbox/parse.h"
+#include "sessbox/str.h"
+
+#define MEMSW "memory.memsw.limit_in_bytes"
+#define PERIOD "cpu.cfs_period_us"
+
+/* "No limit" reads as the largest number of whole pages; 64 KiB is the largest page. */
+#define UNLIMITED ((uint64_t)INT64_MAX & ~(uint64_t)0xffff)
+
+/* cpu.shares of the default weight, and the kernel's bounds (sched.h: MIN_SHARES, MAX_SHARES). */
+#define SHARES_DEFAULT 1024
+#define SHARES_MIN 2
+#define SHARES_MAX 262144
+
+/* <hierarchy>/system.slice/sessbox-tenants.service/u<uid> */
+#define DEPTH_MAX 4
+
+/* Fills an empty cpuset file with the parent's value, and the parent's with its parent's. */
+static ssize_t inherit(int dir, const char *file, char *text, size_t size, int depth)
+{
+	ssize_t n = sb_read_file(dir, file, text, size);
+	if (n < 0 || (text[0] != '\n' && text[0] != '\0'))
+		return n;
+	cleanup_fd int parent = depth > 0 ? openat(dir, "..", SB_DIR_FLAGS) : -1;
+	if (parent < 0)
+		return depth > 0 ? -errno : -ELOOP;
+	n = inherit(parent, file, text, size, depth - 1);
+	return n < 0 ? n : sb_write_file(dir, file, text);
+}
+
+/* A process cannot enter a cpuset without processors and memory nodes (ENOSPC). */
+static int prepare_group(const struct sb_hierarchy *h, const char *group, struct sb_err *err)
+{
+	static const char *const files[] = { "cpuset.cpus", "cpuset.mems" };
+	char text[4096];
+	if (!(h->controllers & SB_CONTROLLER_CPUSET))
+		return 0;
+	cleanup_fd int dir = sb_hierarchy_group(h, group);
+	if (dir < 0)
+		return sb_fail(err, dir, "open cgroup %s (%s)", group, h->name);
+	for (size_t i = 0; i < SB_ARRAY_SIZE(files); i++) {
+		ssize_t r = inherit(dir, files[i], text, sizeof(text), DEPTH_MAX);
+		if (r < 0)
+			return sb_fail(err, (int)r, "copy %s from the parent", files[i]);
+	}
+	return 0;
+}
+
+/* The state is the effective one: that of a group whose parent is frozen is FROZEN, too. */
+static int frozen(const struct sb_hierarchy *h, const char *group)
+{
+	static const struct {
+		const char *text;
+		int frozen;
+	} states[] = { { "THAWED\n", 0 }, { "FREEZING\n", 1 }, { "FROZEN\n", 1 } };
+	char text[32];
+	if (!(h->controllers & SB_CONTROLLER_FREEZER))
+		return 0;
+	cleanup_fd int dir = sb_hierarchy_group(h, group);
+	ssize_t n = dir < 0 ? dir : sb_read_file(dir, "freezer.state", text, sizeof(text));
+	if (n < 0)
+		return (int)n;
+	for (size_t i = 0; i < SB_ARRAY_SIZE(states); i++)
+		if (strcmp(text, states[i].text) == 0)
+			return states[i].frozen;
+	return -EBADMSG;
+}
+
+static int read_bytes(int dir, const char *file, uint64_t *ret)
+{
+	uint64_t value;
+	int r = sb_cgroup_read_number(dir, file, "-1", &value);
+	if (r == 0)
+		*ret = value >= UNLIMITED ? SB_INFINITY : value;
+	return r;
+}
+
+/*
+ * memsw is memory and swap together. The kernel rounds each number down to whole pages; doing that
+ * before adding lets the swap limit be read back exactly.
+ */
+static uint64_t memsw_of(const struct sb_limits *limits)
+{
+	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+	uint64_t sum;
+	if (limits->memory_max == SB_INFINITY || limits->memory_swap_max == SB_INFINITY)
+		return SB_INFINITY;
+	if (__builtin_add_overflow(limits->memory_max / page * page,
+				   limits->memory_swap_max / page * page, &sum))
+		return SB_INFINITY;
+	return sum >= UNLIMITED ? SB_INFINITY : sum;
+}
+
+/* The limit may never exceed memsw (EINVAL): a larger memsw goes before it, a smaller one after. */
+static int write_memory(int dir, const struct sb_cgroup_limit *row, const struct sb_limits *limits)
+{
+	uint64_t now, memsw = memsw_of(limits);
+	int r = read_bytes(dir, MEMSW, &now);
+	if (r == 0 && memsw > now)
+		r = sb_cgroup_write_number(dir, MEMSW, "-1", memsw);
+	if (r < 0 && r != -ENOENT)
+		return r;
+	return sb_cgroup_write_number(dir, row->file, "-1", limits->memory_max);
+}
+
+static int read_memory(int dir, const struct sb_cgroup_limit *row, uint64_t *ret)
+{
+	return read_bytes(dir, row->file, ret);
+}
+
+/* Comes after write_memory. */
+static int write_swap(int dir, const struct sb_cgroup_limit *row, const struct sb_limits *limits)
+{
+	int r = sb_cgroup_write_number(dir, row->file, "-1", memsw_of(limits));
+	if (r == 0 && limits->memory_max == SB_INFINITY && limits->memory_swap_max != SB_INFINITY)
+		r = -EOPNOTSUPP;
+	return r;
+}
+
+static int read_swap(int dir, const struct sb_cgroup_limit *row, uint64_t *ret)
+{
+	uint64_t memsw, memory;
+	int r = read_bytes(dir, row->file, &memsw);
+	if (r == 0)
+		r = read_bytes(dir, "memory.limit_in_bytes", &memory);
+	if (r == 0)
+		*ret = memsw == SB_INFINITY || memory > memsw ? SB_INFINITY : memsw - memory;
+	return r;
+}
+
+/*
+ * With another period in force, neither order of the two writes is always allowed (a parent's
+ * quota bounds the ratio); without a quota every period is.
+ */
+static int write_cpu(int dir, const struct sb_cgroup_limit *row, const struct sb_limits *limits)
+{
+	uint64_t period;
+	if (limits->cpu_quota == SB_INFINITY)
+		return sb_cgroup_write_number(dir, row->file, "-1", SB_INFINITY);
+	int r = sb_cgroup_read_number(dir, PERIOD, NULL, &period);
+	if (r == 0 && period != SB_CPU_PERIOD) {
+		r = sb_cgroup_write_number(dir, row->file, "-1", SB_INFINITY);
+		if (r == 0)
+			r = sb_cgroup_write_number(dir, PERIOD, NULL, SB_CPU_PERIOD);
+	}
+	if (r < 0)
+		return r;
+	return sb_cgroup_write_number(dir, row->file, "-1", sb_cgroup_quota(limits->cpu_quota));
+}
+
+static int read_cpu(int dir, const struct sb_cgroup_limit *row, uint64_t *ret)
+{
+	uint64_t quota, period = 0;
+	int r = sb_cgroup_read_number(dir, row->file, "-1", &quota);
+	if (r == 0 && quota != SB_INFINITY) {
+		r = sb_cgroup_read_number(dir, PERIOD, NULL, &period);
+		if (r == 0 && period == 0)
+			r = -EBADMSG;
+		if (r == 0)
+			quota = sb_cgroup_per_second(quota, period);
+	}
+	if (r == 0)
+		*ret = quota;
+	return r;
+}
+
+/*
+ * shares = weight * 1024 / 100: the defaults (100 and 1024) meet and ratios stay what they are on
+ * v2. Rounding to the nearest weight inverts it exactly for all weights.
+ */
+static int write_weight(int dir, const struct sb_cgroup_limit *row, const struct sb_limits *limits)
+{
+	uint64_t weight = limits->cpu_weight < 10000 ? limits->cpu_weight : 10000;
+	uint64_t shares = weight * SHARES_DEFAULT / 100;
+	if (shares < SHARES_MIN)
+		shares = SHARES_MIN;
+	return sb_cgroup_write_number(dir, row->file, NULL, shares);
+}
+
+static int read_weight(int dir, const struct sb_cgroup_limit *row, uint64_t *ret)
+{
+	uint64_t shares;
+	int r = sb_cgroup_read_number(dir, row->file, NULL, &shares);
+	if (r < 0)
+		return r;
+	if (shares > SHARES_MAX)
+		return -EBADMSG;
+	uint64_t weight = (shares * 100 + SHARES_DEFAULT / 2) / SHARES_DEFAULT;
+	*ret = weight < 1 ? 1 : weight > 10000 ? 10000 : weight;
+	return 0;
+}
+
+#define FIELD(f) offsetof(struct sb_limits, f)
+
+static const struct sb_cgroup_limit limits_table[] = {
+	{ SB_LIMIT_MEMORY_MAX, SB_CONTROLLER_MEMORY, FIELD(memory_max), SB_INFINITY,
+	  "memory.limit_in_bytes", write_memory, read_memory },
+	{ SB_LIMIT_MEMORY_SWAP_MAX, SB_CONTROLLER_MEMORY, FIELD(memory_swap_max), SB_INFINITY,
+	  MEMSW, write_swap, read_swap },
+	{ SB_LIMIT_TASKS_MAX, SB_CONTROLLER_PIDS, FIELD(tasks_max), SB_INFINITY, "pids.max",
+	  sb_limit_write_tasks, sb_limit_read_max },
+	{ SB_LIMIT_CPU_QUOTA, SB_CONTROLLER_CPU, FIELD(cpu_quota), SB_INFINITY, "cpu.cfs_quota_us",
+	  write_cpu, read_cpu },
+	{ SB_LIMIT_CPU_WEIGHT, SB_CONTROLLER_CPU, FIELD(cpu_weight), 100, "cpu.shares",
+	  write_weight, read_weight },
+};
+
+#undef FIELD
+#define FIELD(f) offsetof(struct sb_usage, f)
+
+static const struct sb_cgroup_stat stats_table[] = {
+	{ SB_CONTROLLER_MEMORY, FIELD(memory), "memory.usage_in_bytes", NULL, 1, false },
+	{ SB_CONTROLLER_MEMORY, FIELD(swap), "memory.memsw.usage_in_bytes", NULL, 1, true },
+	{ SB_CONTROLLER_MEMORY, FIELD(oom_kills), "memory.oom_control", "oom_kill", 1, false },
+	{ SB_CONTROLLER_PIDS, FIELD(tasks), "pids.current", NULL, 1, false },
+	{ SB_CONTROLLER_PIDS, FIELD(tasks_refused), "pids.events", "max", 1, false },
+	{ SB_CONTROLLER_CPUACCT, FIELD(cpu_us), "cpuacct.usage", NULL, 1000, false },
+};
+
+const struct sb_cgroup_ops sb_cgroup_v1 = {
+	.magic = CGROUP_SUPER_MAGIC,
+	.enter = "tasks",
+	.limits = limits_table,
+	.limits_n = SB_ARRAY_SIZE(limits_table),
+	.stats = stats_table,
+	.stats_n = SB_ARRAY_SIZE(stats_table),
+	.prepare_group = prepare_group,
+	.frozen = frozen,
+};

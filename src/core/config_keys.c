@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The one table of keys. Parser, check, policy, completion and the man page's list come from it. */
+#include "sessbox/config.h"
+
+#include <string.h>
+#include <strings.h>
+
+#include "sessbox/parse.h"
+
+static bool has_control(const char *text)
+{
+	for (; *text; text++)
+		if ((unsigned char)*text < ' ' || *text == 0x7f)
+			return true;
+	return false;
+}
+
+/* A name of the user database. Which ones exist is not asked here: that may be slow. */
+static bool is_account(const char *text)
+{
+	text += *text == '!';
+	return *text && *text != '!' && !strpbrk(text, ":/") && !has_control(text);
+}
+
+static bool is_uid_range(const char *text)
+{
+	uid_t first, last;
+	return sb_parse_uid_range(text + (*text == '!'), &first, &last) == 0;
+}
+
+/* A file name in /etc/pam.d. */
+static bool is_service(const char *text)
+{
+	return *text && *text != '.' && *text != '!' && !strpbrk(text, "/ \t") &&
+	       !has_control(text);
+}
+
+static bool is_service_match(const char *text)
+{
+	return is_service(text + (*text == '!'));
+}
+
+static bool is_host_root(const char *text)
+{
+	return strcmp(text, "/") == 0;
+}
+
+static bool is_bind(const char *text)
+{
+	struct sb_bind bind;
+	return !has_control(text) && sb_parse_bind(text, &bind) == 0;
+}
+
+static bool is_share(const char *text)
+{
+	uint64_t v;
+	return sb_parse_size(text, 10000, &v) == 0 && v > 0 && v != SB_INFINITY;
+}
+
+static bool is_hostname(const char *text)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				    "0123456789-.";
+	if (!*text)
+		return false;
+	for (; *text; text++) {
+		if (*text == '%') {
+			text++;
+			if (!*text || !strchr("uUH%", *text))
+				return false;
+		} else if (!strchr(plain, *text)) {
+			return false;
+		}
+	}
+	return true;
+}
+
+static const char *const on_failure_words[] = { "deny", "allow", NULL };
+static const char *const home_words[] = { "bind", NULL };
+
+#define YES_NO "yes or no"
+#define BYTES "bytes such as 512M, a share of the machine's memory such as 25%, or infinity"
+#define BINDS "SOURCE[:DEST][:rbind|norbind] with absolute, normalized paths"
+#define MINUTE UINT64_C(60000)
+
+#define MATCH(field) .kind = SB_KEY_MATCH, .offset = offsetof(struct sb_match, field)
+#define CONTAINER(field) .kind = SB_KEY_CONTAINER, .offset = offsetof(struct sb_settings, field)
+#define SESSION(field) .kind = SB_KEY_SESSION, .offset = offsetof(struct sb_settings, field)
+#define LIMIT(field) .kind = SB_KEY_LIMIT, .offset = offsetof(struct sb_settings, limits.field)
+
+#define WORDS(is) .type = SB_TYPE_WORDS, .check = is
+#define STRING(is) .type = SB_TYPE_STRING, .check = is
+#define BOOL .type = SB_TYPE_BOOL, .expected = YES_NO
+#define CHOICE(words) .type = SB_TYPE_CHOICE, .choices = words
+#define NUMBER(what, from, to) .type = what, .min = from, .max = to
+
+const struct sb_key sb_keys[] = {
+	{ "MatchUsers", MATCH(users), WORDS(is_account), .preset = "",
+	  .expected = "names of users, each may have a leading !",
+	  .help = "users in the class; !name is never in it" },
+	{ "MatchGroups", MATCH(groups), WORDS(is_account), .preset = "",
+	  .expected = "names of groups, each may have a leading !",
+	  .help = "groups whose members are in the class" },
+	{ "MatchUIDs", MATCH(uids), WORDS(is_uid_range), .preset = "",
+	  .expected = "uids such as 2500 or 2000-2999, each may have a leading !",
+	  .help = "uids and ranges of uids in the class" },
+	{ "MatchServices", MATCH(services), WORDS(is_service_match), .preset = "",
+	  .expected = "names of PAM services, each may have a leading !",
+	  .help = "PAM services the class is limited to" },
+
+	{ "Contain", SESSION(contain), BOOL, .preset = "no",
+	  .help = "put the logins into a container" },
+	{ "OnFailure", SESSION(on_failure), CHOICE(on_failure_words), .preset = "deny",
+	  .expected = "deny or allow", .help = "what happens to a login that cannot be contained" },
+	{ "AllowServices", SESSION(allow_services), WORDS(is_service), .preset = "sshd",
+	  .expected = "names of PAM services",
+	  .help = "PAM services a contained user may log in through" },
+	{ "TimeoutSec", SESSION(timeout_ms), NUMBER(SB_TYPE_SPAN, 1000, 10 * MINUTE),
+	  .preset = "10", .expected = "a time from 1s to 10min",
+	  .help = "deadline of a login's preparation" },
+	{ "TimeoutStopSec", CONTAINER(timeout_stop_ms), NUMBER(SB_TYPE_SPAN, 100, 10 * MINUTE),
+	  .preset = "5", .expected = "a time from 100ms to 10min",
+	  .help = "time between SIGTERM and SIGKILL when a container ends" },
+
+	{ "RootDirectory", CONTAINER(root_directory), STRING(is_host_root), .preset = "/",
+	  .expected = "/, the only root supported so far",
+	  .help = "file tree of the container; / is a view of the host's" },
+	{ "Home", CONTAINER(home), CHOICE(home_words), .preset = "bind", .expected = "bind",
+	  .help = "where the home directory comes from" },
+	{ "BindPaths", CONTAINER(bind_paths), WORDS(is_bind), .preset = "", .expected = BINDS,
+	  .help = "paths of the host that are shown in the container" },
+	{ "BindReadOnlyPaths", CONTAINER(bind_read_only_paths), WORDS(is_bind), .preset = "",
+	  .expected = BINDS, .help = "paths of the host that are shown read-only" },
+	{ "PrivateTmp", CONTAINER(private_tmp), BOOL, .preset = "yes",
+	  .help = "a /tmp and /var/tmp of its own" },
+	{ "TmpSize", CONTAINER(tmp_size), STRING(is_share), .preset = "25%",
+	  .expected = "bytes such as 512M, or a share of MemoryMax such as 25%",
+	  .help = "size of each private tmpfs; a share is one of MemoryMax, or of the machine's "
+		  "memory when that is infinity" },
+	{ "Hostname", CONTAINER(hostname), STRING(is_hostname), .preset = "%H",
+	  .expected = "letters, digits, - and . with %u, %U, %H or %%",
+	  .help = "host name inside; %u user, %U uid, %H the host's" },
+
+	{ "PrivateIPC", CONTAINER(private_ipc), BOOL, .preset = "yes",
+	  .help = "System V IPC and POSIX message queues of its own" },
+	{ "PrivateUTS", CONTAINER(private_uts), BOOL, .preset = "yes",
+	  .help = "a host name of its own" },
+	{ "PrivateNetwork", CONTAINER(private_network), BOOL, .preset = "no",
+	  .help = "no network but a loopback device" },
+
+	{ "MemoryMax", LIMIT(memory_max), NUMBER(SB_TYPE_SIZE, 1, SB_INFINITY),
+	  .preset = "infinity", .expected = BYTES, .help = "memory of all of a user's processes" },
+	{ "MemorySwapMax", LIMIT(memory_swap_max), NUMBER(SB_TYPE_SIZE, 0, SB_INFINITY),
+	  .preset = "infinity", .expected = BYTES, .help = "swap of all of a user's processes" },
+	{ "TasksMax", LIMIT(tasks_max), NUMBER(SB_TYPE_COUNT, 1, SB_INFINITY), .preset = "4096",
+	  .expected = "a number from 1, a share of the machine's such as 10%, or infinity",
+	  .help = "processes and threads of a user" },
+	{ "CPUQuota", LIMIT(cpu_quota), NUMBER(SB_TYPE_QUOTA, 1, SB_INFINITY), .preset = "infinity",
+	  .expected = "a percentage of one CPU above 0 such as 50% or 200%, or infinity",
+	  .help = "CPU time of a user; 100% is one CPU" },
+	{ "CPUWeight", LIMIT(cpu_weight), NUMBER(SB_TYPE_WEIGHT, 1, 10000), .preset = "100",
+	  .expected = "a number from 1 to 10000",
+	  .help = "a user's share of a busy CPU against the others'" },
+};
+
+const size_t sb_keys_n = SB_ARRAY_SIZE(sb_keys);
+
+const struct sb_key *sb_key_find(const char *name)
+{
+	for (size_t i = 0; i < sb_keys_n; i++)
+		if (strcasecmp(sb_keys[i].name, name) == 0)
+			return &sb_keys[i];
+	return NULL;
+}

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * The account files a container shows: the system's accounts, the tenant and the groups he keeps.
+ * Other users' names are out of sight; that they are hard to find out is not promised.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <string.h>
+
+#include "container_internal.h"
+#include "sessbox/io.h"
+#include "sessbox/str.h"
+
+#define SYSTEM_ID_MAX 999
+#define NOBODY 65534
+#define USERS_GID 100
+#define FILE_MAX (4U << 20)
+
+/*
+ * Groups that are as good as root or reach other users' data, and that often have an id of the
+ * users' range. Groups of the system's range are dropped without being named.
+ */
+static const char *const risky_groups[] = {
+	"docker",    "lxd",	"incus",	   "incus-admin",
+	"podman",    "libvirt", "libvirt-qemu",	   "kvm",
+	"vboxusers", "sudo",	"wheel",	   "admin",
+	"adm",	     "disk",	"shadow",	   "root",
+	"staff",     "kmem",	"systemd-journal", "wireshark",
+};
+
+static bool is_system(unsigned long id)
+{
+	return id <= SYSTEM_ID_MAX || id == NOBODY;
+}
+
+static bool is_risky(const char *name)
+{
+	for (size_t i = 0; i < SB_ARRAY_SIZE(risky_groups); i++)
+		if (strcmp(risky_groups[i], name) == 0)
+			return true;
+	return false;
+}
+
+/* Reads a file of root's whole, through links (/etc/resolv.conf is often one). */
+static char *slurp(const char *path)
+{
+	cleanup_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
+	size_t size = 0, len = 0;
+	cleanup_free char *buf = NULL;
+	while (fd >= 0 && len < FILE_MAX) {
+		if (len + 1 >= size) {
+			size = size ? size * 2 : 8192;
+			char *more = realloc(buf, size);
+			if (!more)
+				return NULL;
+			buf = more;
+		}
+		ssize_t n = read(fd, buf + len, size - len - 1);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			break;
+		len += (size_t)n;
+	}
+	if (!buf)
+		return strdup("");
+	buf[len] = '\0';
+	return sb_steal_ptr(&buf);
+}
+
+/* name:password:id:... in place: the three fields, and what follows. NULL if it is no such line. */
+struct account {
+	const char *name;
+	unsigned long id;
+	const char *rest; /* after the id, from its colon on, or "" */
+};
+
+static bool parse_account(char *line, struct account *ret)
+{
+	char *password = strchr(line, ':'), *id = password ? strchr(password + 1, ':') : NULL, *end;
+	if (!id || line == password)
+		return false;
+	*password = '\0';
+	ret->name = line;
+	ret->id = strtoul(id + 1, &end, 10);
+	ret->rest = end;
+	return end != id + 1 && (*end == ':' || !*end);
+}
+
+static char *make_passwd(const struct sb_policy *policy, const char *home, const char *shell)
+{
+	cleanup_free char *host = slurp("/etc/passwd"), *text = NULL;
+	size_t size = 0;
+	char *save = NULL;
+	FILE *out = host ? open_memstream(&text, &size) : NULL;
+	if (!out)
+		return NULL;
+	for (char *line = strtok_r(host, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		struct account a;
+		if (parse_account(line, &a) && is_system(a.id) && strcmp(a.name, policy->user) != 0)
+			fprintf(out, "%s:x:%lu%s\n", a.name, a.id, a.rest);
+	}
+	fprintf(out, "%s:x:%u:%u::%s:%s\n", policy->user, policy->uid, policy->gid, home, shell);
+	return fclose(out) == 0 ? sb_steal_ptr(&text) : NULL;
+}
+
+static bool keeps(const struct sb_accounts *accounts, unsigned long gid)
+{
+	for (size_t i = 0; i < accounts->n_groups; i++)
+		if (accounts->groups[i] == gid)
+			return true;
+	return false;
+}
+
+/* The system's groups without their members, but for the tenant in those that he keeps. */
+static void print_system_groups(FILE *out, char *host, const struct sb_accounts *accounts,
+				const struct sb_policy *policy)
+{
+	char *save = NULL;
+	for (char *line = strtok_r(host, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		struct account a;
+		if (parse_account(line, &a) && is_system(a.id) && a.id != policy->gid)
+			fprintf(out, "%s:x:%lu:%s\n", a.name, a.id,
+				keeps(accounts, a.id) ? policy->user : "");
+	}
+}
+
+static void print_group(FILE *out, gid_t gid, const char *member)
+{
+	const struct group *g = getgrgid(gid);
+	if (g)
+		fprintf(out, "%s:x:%u:%s\n", g->gr_name, gid, member);
+}
+
+static char *make_group(const struct sb_policy *policy, const struct sb_accounts *accounts)
+{
+	cleanup_free char *host = slurp("/etc/group"), *text = NULL;
+	size_t size = 0;
+	FILE *out = host ? open_memstream(&text, &size) : NULL;
+	if (!out)
+		return NULL;
+	print_system_groups(out, host, accounts, policy);
+	print_group(out, policy->gid, "");
+	for (size_t i = 0; i < accounts->n_groups; i++)
+		if (!is_system(accounts->groups[i]) && accounts->groups[i] != policy->gid)
+			print_group(out, accounts->groups[i], policy->user);
+	return fclose(out) == 0 ? sb_steal_ptr(&text) : NULL;
+}
+
+static bool is_kept(gid_t gid, gid_t primary)
+{
+	if (gid == primary || gid == USERS_GID)
+		return true;
+	if (is_system(gid))
+		return false;
+	const struct group *g = getgrgid(gid);
+	/* A group without a name cannot be judged; without one it opens no door by name either. */
+	return !g || !is_risky(g->gr_name);
+}
+
+static int choose_groups(const struct sb_policy *policy, struct sb_accounts *accounts)
+{
+	int n = 64;
+	cleanup_free gid_t *gids = NULL;
+	for (;;) {
+		gid_t *more = reallocarray(gids, (size_t)n, sizeof(*gids));
+		if (!more)
+			return -ENOMEM;
+		gids = more;
+		int had = n;
+		if (getgrouplist(policy->user, policy->gid, gids, &n) >= 0)
+			break;
+		if (n <= had)
+			return -EIO;
+	}
+	for (int i = 0; i < n && accounts->n_groups < SB_GROUPS_MAX; i++)
+		if (is_kept(gids[i], policy->gid) && !keeps(accounts, gids[i]))
+			accounts->groups[accounts->n_groups++] = gids[i];
+	return 0;
+}
+
+int sb_accounts_make(const struct sb_policy *policy, const char *home, const char *shell,
+		     struct sb_accounts *ret, struct sb_err *err)
+{
+	int r = choose_groups(policy, ret);
+	if (r < 0)
+		return sb_fail(err, r, "look up the groups of '%s'", policy->user);
+	ret->passwd = make_passwd(policy, home, shell);
+	ret->group = make_group(policy, ret);
+	ret->resolv_conf = slurp("/etc/resolv.conf");
+	if (!ret->passwd || !ret->group || !ret->resolv_conf)
+		return sb_fail(err, ENOMEM, "write the account files of '%s'", policy->user);
+	return 0;
+}
+
+void sb_accounts_clear(struct sb_accounts *accounts)
+{
+	free(accounts->passwd);
+	free(accounts->group);
+	free(accounts->resolv_conf);
+	*accounts = (struct sb_accounts){ 0 };
+}

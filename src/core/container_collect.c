@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+
+#include "container_internal.h"
+#include "sessbox/io.h"
+#include "sessbox/ns.h"
+#include "sessbox/proc.h"
+#include "sessbox/str.h"
+#include "sessbox/sys.h"
+#include "sessbox/utmp.h"
+
+/* How long a cgroup may stay busy after its last process: exiting tasks, deferred css release. */
+#define CGROUP_BUSY_MS 3000
+/* What an init may take beyond its TimeoutStopSec. */
+#define STOP_MARGIN_MS 3000
+#define ASK_MS 2000
+
+void sb_session_forget(struct sb_user_dir *user, uint32_t session)
+{
+	char name[48];
+	snprintf(name, sizeof(name), "sessions/%u-wtmp", session);
+	cleanup_fd int wtmp = openat(user->fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	sb_utmp_logout(session);
+	if (wtmp >= 0)
+		sb_utmp_history(session, wtmp);
+	sb_session_remove(user->fd, session);
+}
+
+static bool caller_lives(const struct sb_session_record *rec)
+{
+	struct sb_proc proc;
+	return sb_proc_read((pid_t)rec->caller, &proc) == 0 && proc.start == rec->caller_start &&
+	       proc.state != 'Z';
+}
+
+static bool has_container(struct sb_user_dir *user, uint32_t number)
+{
+	char name[16];
+	snprintf(name, sizeof(name), "c%u", number);
+	return faccessat(user->fd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/* Sessions whose caller or container is gone. */
+int sb_session_drop_dead(struct sb_user_dir *user)
+{
+	cleanup_free uint32_t *ids = NULL;
+	ssize_t n = sb_session_list(user->fd, &ids);
+	for (ssize_t i = 0; i < n; i++) {
+		struct sb_session_record rec;
+		int r = sb_session_load(user->fd, "sessions", ids[i], &rec);
+		if (r < 0 || !caller_lives(&rec) || !has_container(user, rec.container))
+			sb_session_forget(user, ids[i]);
+	}
+	return n < 0 ? (int)n : 0;
+}
+
+/* Removes a container that is dead; one whose helper died before it had a record is ended. */
+bool sb_container_drop_dead(struct sb_user_dir *user, uint32_t number, int64_t deadline)
+{
+	struct sb_container_record rec;
+	char name[16];
+	bool recorded = sb_container_load(user->fd, number, &rec) == 0;
+	const struct sb_init_request end = { .version = SB_PROTO_VERSION, .op = SB_INIT_TERMINATE };
+	cleanup_fd int init = -1;
+	enum sb_container_state state =
+		sb_container_ask(user->fd, number, recorded ? NULL : &end, -1, deadline, &init);
+	if (!recorded && init >= 0 && sys_pidfd_send_signal(init, SIGKILL) == 0 &&
+	    sb_wait_readable(init, deadline) == 0)
+		state = SB_CONTAINER_DEAD;
+	if (state != SB_CONTAINER_DEAD)
+		return false;
+	/* Nobody listens; but does the recorded init live on? Then its processes do, too. */
+	cleanup_fd int pidfd = recorded ? sb_proc_open((pid_t)rec.init, rec.init_start) : -1;
+	if (pidfd >= 0 && sb_wait_readable(pidfd, deadline) < 0)
+		return false;
+	snprintf(name, sizeof(name), "c%u", number);
+	sb_remove_tree(user->fd, name);
+	return true;
+}
+
+int sb_user_reconcile(struct sb_user_dir *user, int64_t deadline, struct sb_err *err)
+{
+	cleanup_free uint32_t *numbers = NULL;
+	ssize_t n = sb_container_list(user->fd, &numbers);
+	int left = 0;
+	for (ssize_t i = 0; i < n; i++)
+		left += !sb_container_drop_dead(user, numbers[i], deadline);
+	int r = n < 0 ? (int)n : sb_session_drop_dead(user);
+	return r < 0 ? sb_fail(err, r, "read the records") : left;
+}
+
+int sb_user_sweep(int run_fd, uid_t uid, struct sb_user_dir *user, struct sb_cgroup *cg,
+		  int64_t deadline)
+{
+	cleanup_free uint32_t *numbers = NULL;
+	char group[SB_CGROUP_NAME_MAX];
+	ssize_t n = sb_container_list(user->fd, &numbers);
+	if (n != 0)
+		return n < 0 ? (int)n : 0;
+	sb_cgroup_tenant(group, uid);
+	int r = cg ? sb_cgroup_destroy(cg, group, deadline, NULL) : 0;
+	return r < 0 ? r : sb_user_remove(run_fd, uid);
+}
+
+int sb_user_collect(uid_t uid, int64_t deadline, struct sb_err *err)
+{
+	struct sb_user_dir user;
+	cleanup_cgroup struct sb_cgroup *cg = NULL;
+	cleanup_fd int run = sb_run_open(err);
+	if (run < 0)
+		return run;
+	/* Without a base there is no cgroup to remove either. */
+	sb_cgroup_open(NULL, &cg, NULL);
+	int r = sb_user_lock(run, uid, deadline, &user, err);
+	if (r < 0)
+		return r;
+	r = sb_user_reconcile(&user, deadline, err);
+	if (r == 0) {
+		r = sb_user_sweep(run, uid, &user, cg, deadline);
+		r = r < 0 ? sb_fail(err, r, "remove the cgroup of uid %u", uid) : 1;
+	} else if (r > 0) {
+		r = 0;
+	}
+	sb_user_close(&user);
+	return r;
+}
+
+/* ---- close ---- */
+
+static void reap_container(uid_t uid, int init, int64_t deadline)
+{
+	prctl(PR_SET_NAME, "sessbox-reaper");
+	sb_wait_readable(init, deadline);
+	sb_close(&init);
+	sb_user_collect(uid, sb_now_ms() + CGROUP_BUSY_MS, NULL);
+}
+
+/*
+ * A process that outlives the helper to clean up after the container. It is born in <base>/init: in
+ * the caller's cgroup it would keep a logind session from ending.
+ */
+static int spawn_reaper(uid_t uid, int init, uint32_t stop_ms, struct sb_user_dir *user)
+{
+	cleanup_cgroup struct sb_cgroup *cg = NULL;
+	struct sb_cgroup_entry entry;
+	int r = sb_cgroup_open(NULL, &cg, NULL);
+	if (r == 0)
+		r = sb_cgroup_entry_open(cg, SB_CGROUP_INIT, false, &entry, NULL);
+	if (r < 0)
+		return r;
+	struct clone_args args = { .exit_signal = SIGCHLD };
+	if (entry.clone_fd >= 0) {
+		args.flags = CLONE_INTO_CGROUP;
+		args.cgroup = (uint64_t)entry.clone_fd;
+	}
+	pid_t pid = sys_clone3(&args);
+	if (pid == 0) {
+		sb_cgroup_entry_enter(&entry);
+		setsid();
+		alarm(0); /* it has its own deadline */
+		sb_user_close(user);
+		close(SB_HELPER_SOCKET);
+		reap_container(uid, init, sb_now_ms() + stop_ms + STOP_MARGIN_MS);
+		_exit(0);
+	}
+	r = pid < 0 ? -errno : 0;
+	sb_cgroup_entry_close(&entry);
+	return r;
+}
+
+static int leave_container(uid_t uid, uint32_t session, uint32_t number, struct sb_user_dir *user)
+{
+	const struct sb_init_request leave = { .version = SB_PROTO_VERSION,
+					       .op = SB_INIT_LEAVE,
+					       .session = session };
+	struct sb_container_record rec;
+	cleanup_fd int init = -1;
+	enum sb_container_state state =
+		sb_container_ask(user->fd, number, &leave, -1, sb_now_ms() + ASK_MS, &init);
+	if (state == SB_CONTAINER_RUNNING || sb_container_load(user->fd, number, &rec) < 0)
+		return 0;
+	return spawn_reaper(uid, init, rec.stop_ms, user);
+}
+
+int sb_session_close(uid_t uid, uint32_t session, int64_t deadline, struct sb_err *err)
+{
+	struct sb_user_dir user;
+	struct sb_session_record rec;
+	cleanup_fd int run = sb_run_open(err);
+	if (run < 0)
+		return run;
+	int r = sb_user_lock(run, uid, deadline, &user, err);
+	if (r < 0)
+		return r;
+	r = sb_session_load(user.fd, "sessions", session, &rec);
+	if (r == 0) {
+		sb_session_forget(&user, session);
+		r = leave_container(uid, session, rec.container, &user);
+		if (r < 0)
+			sb_fail(err, r, "start the reaper");
+	} else if (r == -ENOENT) {
+		r = 0;
+	} else {
+		sb_fail(err, r, "read the record of session %u", session);
+	}
+	sb_user_close(&user);
+	return r;
+}
+
+/* ---- terminate ---- */
+
+/* Tells one container to end. Returns its pidfd, or -1 when it is gone. */
+static int end_container(int user_fd, uint32_t number, uint32_t *stop_ms)
+{
+	const struct sb_init_request end = { .version = SB_PROTO_VERSION, .op = SB_INIT_TERMINATE };
+	struct sb_container_record rec = { .stop_ms = 0 };
+	int init = -1, loaded = sb_container_load(user_fd, number, &rec);
+	enum sb_container_state state =
+		sb_container_ask(user_fd, number, &end, -1, sb_now_ms() + ASK_MS, &init);
+	if (state == SB_CONTAINER_SILENT && loaded == 0) {
+		init = sb_proc_open((pid_t)rec.init, rec.init_start);
+		if (init >= 0)
+			sys_pidfd_send_signal(init, SIGKILL);
+	}
+	if (rec.stop_ms > *stop_ms)
+		*stop_ms = rec.stop_ms;
+	return init;
+}
+
+static void wait_for_end(int init, int64_t deadline)
+{
+	if (init < 0)
+		return;
+	if (sb_wait_readable(init, deadline) < 0 && sys_pidfd_send_signal(init, SIGKILL) == 0)
+		sb_wait_readable(init, sb_now_ms() + ASK_MS);
+	sb_close(&init);
+}
+
+int sb_user_terminate(uid_t uid, struct sb_err *err)
+{
+	struct sb_user_dir user;
+	cleanup_free uint32_t *numbers = NULL;
+	cleanup_free int *inits = NULL;
+	cleanup_fd int run = sb_run_open(err);
+	uint32_t stop_ms = 0;
+	if (run < 0)
+		return run;
+	int r = sb_user_open(run, uid, &user);
+	if (r < 0)
+		return r == -ENOENT ? 1 : sb_fail(err, r, "open the records of uid %u", uid);
+	/* Without the lock: a login that waits for us would otherwise meet its own deadline. */
+	ssize_t n = sb_container_list(user.fd, &numbers);
+	inits = n > 0 ? calloc((size_t)n, sizeof(*inits)) : NULL;
+	for (ssize_t i = 0; inits && i < n; i++)
+		inits[i] = end_container(user.fd, numbers[i], &stop_ms);
+	int64_t deadline = sb_now_ms() + stop_ms + STOP_MARGIN_MS;
+	for (ssize_t i = 0; inits && i < n; i++)
+		wait_for_end(inits[i], deadline);
+	sb_user_close(&user);
+	return sb_user_collect(uid, sb_now_ms() + CGROUP_BUSY_MS, err);
+}
+
+int sb_collect_all(struct sb_err *err)
+{
+	cleanup_free uid_t *uids = NULL;
+	cleanup_fd int run = sb_run_open(err);
+	if (run < 0)
+		return run;
+	ssize_t n = sb_user_list(run, &uids);
+	int r = n < 0 ? sb_fail(err, (int)n, "list the users") : 0;
+	for (ssize_t i = 0; i < n; i++) {
+		int one = sb_user_collect(uids[i], sb_now_ms() + CGROUP_BUSY_MS, err);
+		if (one < 0)
+			r = one;
+	}
+	return r;
+}

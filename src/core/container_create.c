@@ -1,0 +1,396 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <linux/capability.h>
+#include <net/if.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "container_internal.h"
+#include "sessbox/io.h"
+#include "sessbox/mount.h"
+#include "sessbox/ns.h"
+#include "sessbox/proc.h"
+#include "sessbox/str.h"
+#include "sessbox/sys.h"
+
+#define ETC_TREE SB_RUN_DIR "/etc"
+#define INIT_BACKLOG 128
+#define KILL_WAIT_MS 2000
+
+/* ---- in the process that becomes init ---- */
+
+static int raise_loopback(void)
+{
+	struct ifreq request = { .ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING };
+	cleanup_fd int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	return fd < 0 || ioctl(fd, SIOCSIFFLAGS, &request) < 0 ? -errno : 0;
+}
+
+/* Leaves init CAP_KILL alone: exec as root under no_new_privs gives what the bounding set holds. */
+static int drop_privileges(void)
+{
+	for (int cap = 0; prctl(PR_CAPBSET_READ, cap) >= 0; cap++)
+		if (cap != CAP_KILL && prctl(PR_CAPBSET_DROP, cap) < 0)
+			return -errno;
+	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
+		return -errno;
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2];
+	if (syscall(SYS_capget, &header, data) < 0)
+		return -errno;
+	data[0].inheritable = data[1].inheritable = 0;
+	if (syscall(SYS_capset, &header, data) < 0)
+		return -errno;
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ? -errno : 0;
+}
+
+/*
+ * Leaves open: 0-2 on the container's /dev/null, 3 the socket, and above, close-on-exec, the error
+ * pipe and the program. Returns the program's new descriptor.
+ */
+static int arrange_fds(int sock, int program, int *error_pipe)
+{
+	int high[3] = { sock, program, *error_pipe };
+	for (size_t i = 0; i < SB_ARRAY_SIZE(high); i++) {
+		high[i] = fcntl(high[i], F_DUPFD_CLOEXEC, 100);
+		if (high[i] < 0)
+			return -errno;
+	}
+	*error_pipe = high[2];
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (null < 0)
+		return -errno;
+	for (int fd = 0; fd < 3; fd++)
+		if (dup2(null, fd) < 0)
+			return -errno;
+	if (dup2(high[0], 3) < 0 || sys_close_range(4, 99, 0) < 0)
+		return -errno;
+	/* The three stand next to each other. */
+	if (sys_close_range((unsigned int)high[2] + 1, ~0U, 0) < 0)
+		return -errno;
+	return high[1];
+}
+
+static int exec_init(const struct sb_creation *c, int *error_pipe, struct sb_err *err)
+{
+	char stop_ms[24];
+	snprintf(stop_ms, sizeof(stop_ms), "%u", c->record.stop_ms);
+	char *argv[] = { (char *)"sessbox-init", stop_ms, NULL }, *envp[] = { NULL };
+	int program = arrange_fds(c->socket, c->program, error_pipe);
+	if (program < 0)
+		return sb_fail(err, program, "arrange init's descriptors");
+	if (prctl(PR_SET_PDEATHSIG, 0) < 0)
+		return sb_fail(err, errno, "let init outlive the helper");
+	sys_execveat(program, "", argv, envp, AT_EMPTY_PATH);
+	return sb_fail(err, errno, "execute '%s'", SB_INIT);
+}
+
+static int become_init(const struct sb_creation *c, const struct sb_cgroup_entry *entry,
+		       int *error_pipe, struct sb_err *err)
+{
+	int r = sb_cgroup_entry_enter(entry);
+	if (r < 0)
+		return sb_fail(err, r, "enter the cgroup 'init'");
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || setns(c->cgroup_ns, CLONE_NEWCGROUP) < 0)
+		return sb_fail(err, errno, "enter the cgroup namespace");
+	umask(022);
+	setsid();
+	if ((c->record.ns_flags & CLONE_NEWUTS) &&
+	    sethostname(c->hostname, strlen(c->hostname)) < 0)
+		return sb_fail(err, errno, "set the host name '%s'", c->hostname);
+	if (c->record.ns_flags & CLONE_NEWNET && (r = raise_loopback()) < 0)
+		return sb_fail(err, r, "raise the loopback interface");
+	if ((r = sb_plan_build(c->plan, err)) < 0 || (r = sb_plan_verify(c->plan, err)) < 0)
+		return r;
+	if ((r = drop_privileges()) < 0)
+		return sb_fail(err, r, "drop init's privileges");
+	return exec_init(c, error_pipe, err);
+}
+
+/* ---- the steps, in the helper ---- */
+
+static int make_record_dir(void *ctx, struct sb_err *err)
+{
+	struct sb_creation *c = ctx;
+	char name[16];
+	snprintf(name, sizeof(name), "c%u", c->number);
+	c->dir = sb_open_dir(c->user_fd, name, 0711);
+	return c->dir < 0 ? sb_fail(err, c->dir, "make '%s'", name) : 0;
+}
+
+static void remove_record_dir(void *ctx)
+{
+	struct sb_creation *c = ctx;
+	char name[16];
+	snprintf(name, sizeof(name), "c%u", c->number);
+	sb_remove_tree(c->user_fd, name);
+}
+
+static int prepare_shared(void *ctx, struct sb_err *err)
+{
+	struct sb_creation *c = ctx;
+	c->host_ns = sb_ns_open(getpid(), "mnt");
+	if (c->host_ns < 0)
+		return sb_fail(err, c->host_ns, "open the host's mount namespace");
+	c->template_ns = sb_ns_template_find(c->run_fd);
+	if (c->template_ns >= 0 && sb_etc_is_fresh(c->run_fd))
+		return 0;
+	cleanup_fd int lock = sb_run_lock(c->run_fd, c->request->deadline, err);
+	if (lock < 0)
+		return lock;
+	int r = sb_etc_refresh(c->run_fd, err);
+	if (r < 0)
+		return r;
+	sb_close(&c->template_ns);
+	c->template_ns = sb_ns_template_open(c->run_fd, SB_RUN_DIR, err);
+	return c->template_ns < 0 ? c->template_ns : 0;
+}
+
+static int make_accounts(void *ctx, struct sb_err *err)
+{
+	struct sb_creation *c = ctx;
+	const struct sb_session_request *q = c->request;
+	char host[65];
+	if (gethostname(host, sizeof(host)) < 0)
+		return sb_fail(err, errno, "read the host's name");
+	int r = sb_policy_hostname(q->policy, host, c->hostname, sizeof(c->hostname), err);
+	return r < 0 ? r : sb_accounts_make(q->policy, q->home, q->shell, &c->accounts, err);
+}
+
+static int open_sources(void *ctx, struct sb_err *err)
+{
+	struct sb_creation *c = ctx;
+	const struct sb_policy *policy = c->request->policy;
+	char self[64];
+	const char *v1[SB_CGROUP_FDS_MAX];
+	snprintf(self, sizeof(self), "%s/u%u/self", SB_RUN_DIR, policy->uid);
+	size_t n_v1 = sb_cgroup_shown(c->cg, v1, SB_ARRAY_SIZE(v1) - 1);
+	v1[n_v1] = NULL;
+	const struct sb_plan_spec spec = {
+		.policy = policy,
+		.home = c->request->home,
+		.hostname = c->hostname,
+		.passwd = c->accounts.passwd,
+		.group = c->accounts.group,
+		.resolv_conf = c->accounts.resolv_conf,
+		.self_dir = self,
+		.etc_tree = ETC_TREE,
+		.tmp_size = sb_policy_tmp_size(policy, sb_proc_memory_total()),
+		.v1 = sb_cgroup_mode(c->cg) == SB_CGROUP_V2 ? NULL : v1,
+	};
+	int r = sb_plan_make(&spec, &c->plan, err);
+	return r < 0 ? r : sb_plan_open(c->plan, err);
+}
+
+/* In a child of the tenant's cgroup: the exit status is the namespace's descriptor, which the
+ * shared table holds for the parent; 0 = failed. */
+static int unshare_cgroup(const struct sb_cgroup_entry *entry)
+{
+	if (sb_cgroup_entry_enter(entry) < 0 || unshare(CLONE_NEWCGROUP) < 0)
+		return 0;
+	int fd = open("/proc/self/ns/cgroup", O_RDONLY | O_CLOEXEC);
+	return fd > 0 && fd < 256 ? fd : 0;
+}
+
+static int make_cgroup_namespace(void *ctx, struct sb_err *err)
+{
+	struct sb_creation *c = ctx;
+	struct sb_cgroup_entry entry;
+	int status, r = sb_cgroup_entry_open(c->cg, c->cgroup_name, false, &entry, err);
+	if (r < 0)
+		return r;
+	struct clone_args args = { .flags = CLONE_FILES, .exit_signal = SIGCHLD };
+	if (entry.clone_fd >= 0) {
+		args.flags |= CLONE_INTO_CGROUP;
+		args.cgroup = (uint64_t)entry.clone_fd;
+	}
+	pid_t pid = sys_clone3(&args);
+	if (pid == 0)
+		_exit(unshare_cgroup(&entry));
+	r = pid < 0 ? -errno : 0;
+	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	sb_cgroup_entry_close(&entry);
+	if (r == 0 && (!WIFEXITED(status) || WEXITSTATUS(status) == 0))
+		r = -EPERM;
+	if (r < 0)
+		return sb_fail(err, r, "make a cgroup namespace in '%s'", c->cgroup_name);
+	c->cgroup_ns = WEXITSTATUS(status);
+	return 0;
+}
+
+/* The helper's, before the clone: an init that listens only later refuses the first connects. */
+static int listen_for_init(void *ctx, struct sb_err *err)
+{
+	struct sb_creation *c = ctx;
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "/proc/self/fd/%d/init", c->dir);
+	c->socket = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	if (c->socket < 0 || bind(c->socket, (struct sockaddr *)&addr, sizeof(addr)) < 0 ||
+	    fchmodat(c->dir, "init", 0600, 0) < 0 || listen(c->socket, INIT_BACKLOG) < 0)
+		return sb_fail(err, errno, "listen on init's socket");
+	c->program = open(SB_INIT, O_RDONLY | O_CLOEXEC);
+	return c->program < 0 ? sb_fail(err, errno, "open '%s'", SB_INIT) : 0;
+}
+
+static uint32_t choose_namespaces(const struct sb_settings *set)
+{
+	const struct {
+		bool wanted;
+		uint32_t flag;
+	} all[] = {
+		{ true, CLONE_NEWNS },
+		{ true, CLONE_NEWPID },
+		{ true, CLONE_NEWCGROUP },
+		{ set->private_ipc, CLONE_NEWIPC },
+		{ set->private_uts, CLONE_NEWUTS },
+		{ set->private_network, CLONE_NEWNET },
+	};
+	uint32_t flags = 0;
+	for (size_t i = 0; i < SB_ARRAY_SIZE(all); i++)
+		flags |= all[i].wanted ? all[i].flag : 0;
+	return flags;
+}
+
+/* The cgroup namespace is not cloned but entered: it is the tenant's cgroup's. */
+static pid_t clone_init(struct sb_creation *c, const struct sb_cgroup_entry *entry)
+{
+	struct clone_args args = { .flags = CLONE_PIDFD |
+					    (c->record.ns_flags & ~(uint32_t)CLONE_NEWCGROUP),
+				   .pidfd = (uint64_t)(uintptr_t)&c->init,
+				   .exit_signal = SIGCHLD };
+	if (entry->clone_fd >= 0) {
+		args.flags |= CLONE_INTO_CGROUP;
+		args.cgroup = (uint64_t)entry->clone_fd;
+	}
+	return sys_clone3(&args);
+}
+
+/* What init's builder said before it executed init: nothing, or an error. */
+static int read_verdict(int pipe_fd, int64_t deadline, struct sb_err *err)
+{
+	struct sb_err from = { 0 };
+	if (sb_wait_readable(pipe_fd, deadline) < 0)
+		return sb_fail_plain(err, ETIMEDOUT, "building the container took too long");
+	ssize_t n = read(pipe_fd, &from, sizeof(from));
+	if (n == 0)
+		return 0;
+	if (n != sizeof(from))
+		return sb_fail_plain(err, EPIPE, "the container's builder died");
+	from.msg[sizeof(from.msg) - 1] = '\0';
+	return sb_fail_plain(err, from.num, "%s", from.msg);
+}
+
+static int start_init(void *ctx, struct sb_err *err)
+{
+	struct sb_creation *c = ctx;
+	struct sb_cgroup_entry entry;
+	int said[2], r = sb_cgroup_entry_open(c->cg, SB_CGROUP_INIT, false, &entry, err);
+	if (r < 0)
+		return r;
+	if (pipe2(said, O_CLOEXEC) < 0) {
+		sb_cgroup_entry_close(&entry);
+		return sb_fail(err, errno, "make a pipe");
+	}
+	/* The new mount namespace is a copy of the caller's: of the empty template. */
+	pid_t pid = setns(c->template_ns, CLONE_NEWNS) < 0 ? -1 : clone_init(c, &entry);
+	if (pid == 0) {
+		struct sb_err why = { 0 };
+		become_init(c, &entry, &said[1], &why);
+		sb_write_all(said[1], &why, sizeof(why));
+		_exit(1);
+	}
+	r = pid < 0 ? sb_fail(err, errno, "clone init into the template") : 0;
+	c->init_pid = pid;
+	if (setns(c->host_ns, CLONE_NEWNS) < 0 && r == 0)
+		r = sb_fail(err, errno, "return to the host's mount namespace");
+	close(said[1]);
+	sb_cgroup_entry_close(&entry);
+	if (r == 0)
+		r = read_verdict(said[0], c->request->deadline, err);
+	close(said[0]);
+	return r;
+}
+
+static void kill_init(void *ctx)
+{
+	struct sb_creation *c = ctx;
+	if (c->init < 0)
+		return;
+	sys_pidfd_send_signal(c->init, SIGKILL);
+	/* Gone when the pidfd says so: only then is its cgroup empty. */
+	sb_wait_readable(c->init, sb_now_ms() + KILL_WAIT_MS);
+	waitpid(c->init_pid, NULL, WNOHANG);
+}
+
+static void print_groups(const struct sb_accounts *accounts, char *buf, size_t size)
+{
+	size_t len = 0;
+	buf[0] = '\0';
+	for (size_t i = 0; i < accounts->n_groups && len + 12 < size; i++)
+		len += (size_t)snprintf(buf + len, size - len, "%s%u", len ? " " : "",
+					accounts->groups[i]);
+}
+
+static int save_record(void *ctx, struct sb_err *err)
+{
+	struct sb_creation *c = ctx;
+	struct sb_container_record *rec = &c->record;
+	const struct sb_policy *policy = c->request->policy;
+	struct sb_proc proc;
+	int r = sb_proc_read(c->init_pid, &proc);
+	if (r < 0)
+		return sb_fail(err, r, "look at init");
+	rec->number = c->number;
+	rec->init = (uint32_t)c->init_pid;
+	rec->init_start = proc.start;
+	rec->created = (uint64_t)time(NULL);
+	rec->uid = policy->uid;
+	if (sb_copy(rec->user, sizeof(rec->user), policy->user) < 0 ||
+	    sb_copy(rec->class_name, sizeof(rec->class_name), policy->class_name) < 0)
+		return sb_fail_plain(err, ENAMETOOLONG, "the name of user or class is too long");
+	memcpy(rec->hostname, c->hostname, sizeof(rec->hostname));
+	memcpy(rec->container_hash, policy->container_hash, sizeof(rec->container_hash));
+	memcpy(rec->limits_hash, policy->limits_hash, sizeof(rec->limits_hash));
+	print_groups(&c->accounts, rec->groups, sizeof(rec->groups));
+	r = sb_container_save(c->dir, rec);
+	return r < 0 ? sb_fail(err, r, "write the container's record") : 0;
+}
+
+const struct sb_step sb_create_steps[SB_CREATE_STEPS] = {
+	{ "record directory", make_record_dir, remove_record_dir },
+	{ "template and /etc", prepare_shared, NULL },
+	{ "account files", make_accounts, NULL },
+	/* Before the sources: its descriptor's number must fit an exit status. */
+	{ "cgroup namespace", make_cgroup_namespace, NULL },
+	{ "mount sources", open_sources, NULL },
+	{ "init socket", listen_for_init, NULL },
+	{ "init", start_init, kill_init },
+	{ "container record", save_record, NULL },
+};
+
+void sb_creation_init(struct sb_creation *c)
+{
+	c->dir = c->host_ns = c->template_ns = c->cgroup_ns = -1;
+	c->socket = c->program = c->init = -1;
+	c->record.ns_flags = choose_namespaces(&c->request->policy->set);
+	c->record.stop_ms = (uint32_t)c->request->policy->set.timeout_stop_ms;
+}
+
+void sb_creation_clear(struct sb_creation *c)
+{
+	int *fds[] = { &c->dir,	   &c->host_ns, &c->template_ns, &c->cgroup_ns,
+		       &c->socket, &c->program, &c->init };
+	for (size_t i = 0; i < SB_ARRAY_SIZE(fds); i++)
+		sb_close(fds[i]);
+	sb_accounts_clear(&c->accounts);
+	sb_plan_free(c->plan);
+	c->plan = NULL;
+}

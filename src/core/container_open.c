@@ -1,0 +1,380 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "container_internal.h"
+#include "sessbox/io.h"
+#include "sessbox/mount.h"
+#include "sessbox/ns.h"
+#include "sessbox/proc.h"
+#include "sessbox/str.h"
+#include "sessbox/sys.h"
+#include "sessbox/utmp.h"
+
+#define UNDO_MS 2000
+
+/* A login under way. */
+struct opening {
+	struct sb_creation creation; /* request, run_fd, user_fd and cgroup serve the joins, too */
+	struct sb_user_dir user;
+	struct sb_session_record session;
+	struct sb_container_record container;
+	struct sb_session_grant grant;
+	int caller; /* pidfd */
+};
+
+static const struct sb_policy *policy_of(const struct opening *o)
+{
+	return o->creation.request->policy;
+}
+
+static int take_lock(void *ctx, struct sb_err *err)
+{
+	struct opening *o = ctx;
+	o->creation.run_fd = sb_run_open(err);
+	if (o->creation.run_fd < 0)
+		return o->creation.run_fd;
+	int r = sb_user_lock(o->creation.run_fd, policy_of(o)->uid, o->creation.request->deadline,
+			     &o->user, err);
+	o->creation.user_fd = o->user.fd;
+	return r;
+}
+
+/* Also the undo of the cgroup: what is left of the user goes when no container is. */
+static void drop_user(void *ctx)
+{
+	struct opening *o = ctx;
+	if (o->user.fd >= 0)
+		sb_user_sweep(o->creation.run_fd, policy_of(o)->uid, &o->user, o->creation.cg,
+			      sb_now_ms() + UNDO_MS);
+}
+
+static int make_cgroup(void *ctx, struct sb_err *err)
+{
+	struct opening *o = ctx;
+	const char *group = o->creation.cgroup_name;
+	int r = sb_cgroup_open(NULL, &o->creation.cg, err);
+	if (r < 0)
+		return r;
+	if (sb_cgroup_frozen(o->creation.cg, group) > 0)
+		return sb_fail_plain(err, EBUSY, "the cgroup '%s' is frozen", group);
+	if ((r = sb_cgroup_create(o->creation.cg, SB_CGROUP_INIT, err)) < 0)
+		return r;
+	return sb_cgroup_create(o->creation.cg, group, err);
+}
+
+static int note_session(void *ctx, struct sb_err *err)
+{
+	struct opening *o = ctx;
+	const struct sb_session_request *q = o->creation.request;
+	struct sb_session_record *rec = &o->session;
+	struct sb_proc proc;
+	o->caller = sys_pidfd_open(q->caller, 0);
+	if (o->caller < 0)
+		return sb_fail(err, errno, "open the caller %d", q->caller);
+	int r = sb_proc_read(q->caller, &proc);
+	if (r < 0)
+		return sb_fail(err, r, "look at the caller %d", q->caller);
+	if ((r = sb_session_next(o->creation.run_fd, &rec->id, err)) < 0)
+		return r;
+	rec->uid = q->policy->uid;
+	rec->caller = (uint32_t)q->caller;
+	rec->caller_start = proc.start;
+	rec->since = (uint64_t)time(NULL);
+	rec->audit_session = sb_proc_audit_session(q->caller);
+	if (sb_copy(rec->user, sizeof(rec->user), q->policy->user) < 0 ||
+	    sb_copy(rec->class_name, sizeof(rec->class_name), q->policy->class_name) < 0 ||
+	    sb_copy(rec->service, sizeof(rec->service), q->service) < 0 ||
+	    sb_copy(rec->from, sizeof(rec->from), q->from) < 0)
+		return sb_fail_plain(err, ENAMETOOLONG, "a name of the session is too long");
+	/* The directory the container shows as its own must be there before the container. */
+	cleanup_fd int self = sb_open_dir(o->user.fd, "self", 0750);
+	return self < 0 ? sb_fail(err, self, "make the directory 'self'") : 0;
+}
+
+/* Joins the container if its init answers; -EAGAIN = look for another. */
+static int join_container(struct opening *o, uint32_t number, struct sb_err *err)
+{
+	const struct sb_init_request join = { .version = SB_PROTO_VERSION,
+					      .op = SB_INIT_JOIN,
+					      .session = o->session.id };
+	int64_t now = sb_now_ms(), deadline = o->creation.request->deadline;
+	/* Half of what is left: the refusal must come in time, too. */
+	int64_t patience = now + (deadline - now) / 2;
+	switch (sb_container_ask(o->user.fd, number, &join, o->caller, patience, &o->grant.init)) {
+	case SB_CONTAINER_RUNNING:
+		o->session.container = number;
+		return 0;
+	case SB_CONTAINER_SILENT:
+		return sb_fail_plain(err, EBUSY,
+				     "container c%u of '%s' does not answer: sessctl terminate %s",
+				     number, policy_of(o)->user, policy_of(o)->user);
+	default:
+		sb_close(&o->grant.init);
+		return -EAGAIN;
+	}
+}
+
+static int create_container(struct opening *o, struct sb_err *err)
+{
+	struct sb_creation *c = &o->creation;
+	int r = sb_steps_run(sb_create_steps, SB_CREATE_STEPS, c, err);
+	if (r < 0)
+		return r;
+	r = join_container(o, c->number, err);
+	if (r == -EAGAIN)
+		r = sb_fail_plain(err, EIO, "the new container died");
+	if (r < 0)
+		sb_steps_undo(sb_create_steps, SB_CREATE_STEPS, c);
+	return r;
+}
+
+/* The limits are in force before the first process is in. */
+static int set_limits(struct opening *o, struct sb_err *err)
+{
+	return sb_cgroup_apply(o->creation.cg, o->creation.cgroup_name, &policy_of(o)->set.limits,
+			       &o->grant.unsupported, err);
+}
+
+static int find_or_create(void *ctx, struct sb_err *err)
+{
+	struct opening *o = ctx;
+	cleanup_free uint32_t *numbers = NULL;
+	ssize_t n = sb_container_list(o->user.fd, &numbers);
+	if (n < 0)
+		return sb_fail(err, (int)n, "list the containers");
+	for (ssize_t i = 0; i < n; i++) {
+		int r = sb_container_load(o->user.fd, numbers[i], &o->container);
+		if (r == 0)
+			r = join_container(o, numbers[i], err);
+		else
+			r = -EAGAIN; /* its helper died before it was complete */
+		if (r != -EAGAIN)
+			return r;
+		sb_container_drop_dead(&o->user, numbers[i], o->creation.request->deadline);
+	}
+	o->creation.number = n > 0 ? numbers[n - 1] + 1 : 1;
+	int r = set_limits(o, err);
+	if (r == 0)
+		r = create_container(o, err);
+	if (r == 0)
+		o->container = o->creation.record;
+	return r;
+}
+
+static void leave(void *ctx)
+{
+	struct opening *o = ctx;
+	const struct sb_init_request leave_it = { .version = SB_PROTO_VERSION,
+						  .op = SB_INIT_LEAVE,
+						  .session = o->session.id };
+	if (!o->session.container)
+		return;
+	cleanup_fd int init = -1;
+	enum sb_container_state state = sb_container_ask(
+		o->user.fd, o->session.container, &leave_it, -1, sb_now_ms() + UNDO_MS, &init);
+	/* It was made for this login alone: nobody is in, so it ends at once. */
+	if (state != SB_CONTAINER_RUNNING && init >= 0)
+		sb_wait_readable(init, sb_now_ms() + UNDO_MS);
+	sb_user_reconcile(&o->user, sb_now_ms() + UNDO_MS, NULL);
+}
+
+static int drop_leftovers(void *ctx, struct sb_err *err)
+{
+	struct opening *o = ctx;
+	int r = sb_session_drop_dead(&o->user);
+	return r < 0 ? sb_fail(err, r, "read the records") : 0;
+}
+
+/* Limits that have changed since the container's last login are set live. */
+static int refresh_joined(void *ctx, struct sb_err *err)
+{
+	struct opening *o = ctx;
+	struct sb_container_record *rec = &o->container;
+	const struct sb_policy *policy = policy_of(o);
+	if (strcmp(rec->limits_hash, policy->limits_hash) != 0) {
+		char name[16];
+		int r = set_limits(o, err);
+		if (r < 0)
+			return r;
+		memcpy(rec->limits_hash, policy->limits_hash, sizeof(rec->limits_hash));
+		snprintf(name, sizeof(name), "c%u", rec->number);
+		cleanup_fd int dir = openat(o->user.fd, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		r = dir < 0 ? -errno : sb_container_save(dir, rec);
+		if (r < 0)
+			return sb_fail(err, r, "write the container's record");
+	}
+	if (sb_etc_is_fresh(o->creation.run_fd))
+		return 0;
+	cleanup_fd int lock = sb_run_lock(o->creation.run_fd, o->creation.request->deadline, err);
+	return lock < 0 ? lock : sb_etc_refresh(o->creation.run_fd, err);
+}
+
+static int save_session(void *ctx, struct sb_err *err)
+{
+	struct opening *o = ctx;
+	int r = sb_session_save(o->user.fd, &o->session, policy_of(o)->gid);
+	return r < 0 ? sb_fail(err, r, "write the session's record") : 0;
+}
+
+static void remove_session(void *ctx)
+{
+	struct opening *o = ctx;
+	sb_session_forget(&o->user, o->session.id);
+}
+
+/* A scratch file that stands in for the host's in the caller's private tree; -ENOENT: no host's. */
+static int clone_scratch(struct opening *o, const char *suffix, const char *host)
+{
+	char name[48];
+	const struct sb_clone how = { .attr = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV };
+	if (access(host, F_OK) < 0)
+		return -ENOENT;
+	snprintf(name, sizeof(name), "sessions/%u-%s", o->session.id, suffix);
+	cleanup_fd int fd =
+		openat(o->user.fd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	return fd < 0 ? -errno : sb_mount_clone(fd, "", &how);
+}
+
+static int make_scratch(void *ctx, struct sb_err *err)
+{
+	struct opening *o = ctx;
+	o->grant.utmp = clone_scratch(o, "utmp", SB_UTMP_FILE);
+	if (o->grant.utmp < 0 && o->grant.utmp != -ENOENT)
+		return sb_fail(err, o->grant.utmp, "make the scratch utmp");
+	o->grant.wtmp = clone_scratch(o, "wtmp", SB_WTMP_FILE);
+	if (o->grant.wtmp < 0 && o->grant.wtmp != -ENOENT)
+		return sb_fail(err, o->grant.wtmp, "make the scratch wtmp");
+	return 0;
+}
+
+/*
+ * The one look into a container's tree that root takes by name: /dev and /dev/pts are root's and
+ * were mounted by us; links are refused all the same.
+ */
+static int clone_devpts(void *ctx, struct sb_err *err)
+{
+	struct opening *o = ctx;
+	const struct open_how how = { .flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
+				      .resolve = RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS };
+	const struct sb_clone clone = { .attr = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC };
+	cleanup_fd int host = sb_ns_open(getpid(), "mnt");
+	if (host < 0 || setns(o->grant.init, CLONE_NEWNS) < 0)
+		return sb_fail(err, host < 0 ? host : errno, "look into the container");
+	cleanup_fd int pts = sys_openat2(AT_FDCWD, "/dev/pts", &how);
+	o->grant.devpts = pts < 0 ? -errno : sb_mount_clone(pts, "", &clone);
+	if (setns(host, CLONE_NEWNS) < 0)
+		return sb_fail(err, errno, "return to the host's mount namespace");
+	return o->grant.devpts < 0 ? sb_fail(err, o->grant.devpts, "clone the container's devpts")
+				   : 0;
+}
+
+static void parse_groups(struct sb_session_grant *grant, const char *text)
+{
+	char *end;
+	for (; *text && grant->n_groups < SB_GROUPS_MAX; text = *end ? end + 1 : end)
+		grant->groups[grant->n_groups++] = (uint32_t)strtoul(text, &end, 10);
+}
+
+static int fill_grant(void *ctx, struct sb_err *err)
+{
+	struct opening *o = ctx;
+	o->grant.session = o->session.id;
+	o->grant.ns_flags = o->container.ns_flags & ~(uint32_t)CLONE_NEWPID;
+	parse_groups(&o->grant, o->container.groups);
+	return sb_cgroup_entry_open(o->creation.cg, o->creation.cgroup_name, true, &o->grant.cgroup,
+				    err);
+}
+
+static int write_utmp(void *ctx, struct sb_err *err)
+{
+	struct opening *o = ctx;
+	const struct sb_session_request *q = o->creation.request;
+	const struct sb_utmp_login login = { .session = o->session.id,
+					     .caller = q->caller,
+					     .user = q->policy->user,
+					     .host = q->from };
+	int r = sb_utmp_login(&login);
+	return r < 0 ? sb_fail(err, r, "write the login record") : 0;
+}
+
+int sb_session_check(uid_t uid, int64_t deadline, struct sb_err *err)
+{
+	char group[SB_CGROUP_NAME_MAX];
+	cleanup_cgroup struct sb_cgroup *cg = NULL;
+	cleanup_free uint32_t *numbers = NULL;
+	struct sb_user_dir user;
+	int r = sb_cgroup_open(NULL, &cg, err);
+	if (r < 0)
+		return r;
+	sb_cgroup_tenant(group, uid);
+	if (sb_cgroup_frozen(cg, group) > 0)
+		return sb_fail_plain(err, EBUSY, "the cgroup '%s' is frozen", group);
+	cleanup_fd int run = open(SB_RUN_DIR, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (run < 0 || sb_user_open(run, uid, &user) < 0)
+		return 0;
+	ssize_t n = sb_container_list(user.fd, &numbers);
+	for (ssize_t i = 0; i < n && r == 0; i++)
+		if (sb_container_ask(user.fd, numbers[i], NULL, -1, deadline, NULL) ==
+		    SB_CONTAINER_SILENT)
+			r = sb_fail_plain(err, EBUSY, "container c%u of uid %u does not answer",
+					  numbers[i], uid);
+	sb_user_close(&user);
+	return r;
+}
+
+static const struct sb_step open_steps[] = {
+	{ "lock", take_lock, drop_user },
+	{ "cgroup", make_cgroup, NULL }, /* undone with the user */
+	{ "session", note_session, NULL },
+	{ "container", find_or_create, leave },
+	{ "leftovers", drop_leftovers, NULL },
+	{ "refresh", refresh_joined, NULL },
+	{ "session record", save_session, remove_session },
+	{ "scratch records", make_scratch, NULL },
+	{ "terminals", clone_devpts, NULL },
+	{ "grant", fill_grant, NULL },
+	{ "login record", write_utmp, NULL },
+};
+
+const struct sb_step_table sb_session_tables[] = {
+	{ "open", open_steps, SB_ARRAY_SIZE(open_steps) },
+	{ "create", sb_create_steps, SB_CREATE_STEPS },
+};
+const size_t sb_session_tables_n = SB_ARRAY_SIZE(sb_session_tables);
+
+void sb_session_grant_close(struct sb_session_grant *grant)
+{
+	int *fds[] = { &grant->init, &grant->devpts, &grant->utmp, &grant->wtmp };
+	for (size_t i = 0; i < SB_ARRAY_SIZE(fds); i++)
+		sb_close(fds[i]);
+	sb_cgroup_entry_close(&grant->cgroup);
+}
+
+int sb_session_open(const struct sb_session_request *request, struct sb_session_grant *ret,
+		    struct sb_err *err)
+{
+	struct opening o = { .creation = { .request = request, .run_fd = -1, .user_fd = -1 },
+			     .user = { -1, -1 },
+			     .grant = { .init = -1,
+					.devpts = -1,
+					.utmp = -1,
+					.wtmp = -1,
+					.cgroup = { .clone_fd = -1 } },
+			     .caller = -1 };
+	sb_creation_init(&o.creation);
+	sb_cgroup_tenant(o.creation.cgroup_name, request->policy->uid);
+	int r = sb_steps_run(open_steps, SB_ARRAY_SIZE(open_steps), &o, err);
+	if (r == 0)
+		*ret = o.grant;
+	else
+		sb_session_grant_close(&o.grant);
+	sb_creation_clear(&o.creation);
+	sb_cgroup_close(o.creation.cg);
+	sb_user_close(&o.user);
+	sb_close(&o.creation.run_fd);
+	sb_close(&o.caller);
+	return r;
+}

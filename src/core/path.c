@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "sessbox/path.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "sessbox/str.h"
+
+#define LINKS_MAX 16
+
+/* A walk in progress: the directory reached, and what is still to be walked. */
+struct walk {
+	int fd;
+	bool trusted; /* every directory so far was root's alone to write */
+	int links;
+	char rest[PATH_MAX];
+};
+
+static bool roots_alone(const struct stat *st)
+{
+	/* The sticky bit keeps others from replacing entries, which is what matters here. */
+	return st->st_uid == 0 && (!(st->st_mode & 022) || (st->st_mode & S_ISVTX));
+}
+
+/* Cuts the next component off rest. NULL at the end. */
+static char *next_component(char **rest)
+{
+	char *s = *rest;
+	while (*s == '/')
+		s++;
+	if (!*s)
+		return NULL;
+	char *end = strchrnul(s, '/');
+	*rest = *end ? end + 1 : end;
+	*end = '\0';
+	return s;
+}
+
+/* Puts the target of a link in front of what is left of the walk. */
+static int expand_link(struct walk *w, const char *name, const char *rest)
+{
+	char target[PATH_MAX], joined[PATH_MAX];
+	if (!w->trusted || ++w->links > LINKS_MAX)
+		return -ELOOP;
+	ssize_t n = readlinkat(w->fd, name, target, sizeof(target) - 1);
+	if (n < 0)
+		return -errno;
+	target[n] = '\0';
+	if (sb_format(joined, sizeof(joined), "%s/%s", target, rest) < 0)
+		return -ENAMETOOLONG;
+	if (target[0] == '/') {
+		int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+		if (root < 0)
+			return -errno;
+		sb_close(&w->fd);
+		w->fd = root;
+	}
+	return sb_copy(w->rest, sizeof(w->rest), joined);
+}
+
+/* Walks into one component that is no link. */
+static int enter(struct walk *w, const char *name, bool last, bool want_dir)
+{
+	int flags = O_PATH | O_NOFOLLOW | O_CLOEXEC | (last && !want_dir ? 0 : O_DIRECTORY);
+	int fd = openat(w->fd, name, flags);
+	if (fd < 0)
+		return -errno;
+	struct stat st;
+	if (fstat(fd, &st) < 0 || S_ISLNK(st.st_mode)) {
+		close(fd);
+		return -ELOOP;
+	}
+	w->trusted = w->trusted && roots_alone(&st);
+	sb_close(&w->fd);
+	w->fd = fd;
+	return 0;
+}
+
+static int step(struct walk *w, bool want_dir, bool *done)
+{
+	char *rest = w->rest;
+	char *name = next_component(&rest);
+	*done = !name;
+	if (!name)
+		return 0;
+	struct stat st;
+	if (fstatat(w->fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	if (S_ISLNK(st.st_mode))
+		return expand_link(w, name, rest);
+	bool last = rest[strspn(rest, "/")] == '\0';
+	int r = enter(w, name, last, want_dir);
+	memmove(w->rest, rest, strlen(rest) + 1);
+	return r;
+}
+
+int sb_path_open(const char *path, bool want_dir, struct sb_err *err)
+{
+	struct walk w = { .fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC), .trusted = true };
+	int r = w.fd < 0 ? -errno : sb_copy(w.rest, sizeof(w.rest), path);
+	bool done = false;
+	while (r == 0 && !done)
+		r = step(&w, want_dir, &done);
+	if (r == 0)
+		return w.fd;
+	sb_close(&w.fd);
+	return sb_fail(err, r, "open '%s'", path);
+}
+
+static int make_one(int dir_fd, const char *name, bool as_dir)
+{
+	struct stat st;
+	int flags = O_PATH | O_NOFOLLOW | O_CLOEXEC | (as_dir ? O_DIRECTORY : 0);
+	int fd = openat(dir_fd, name, flags);
+	if (fd >= 0 || errno != ENOENT) {
+		if (fd < 0)
+			return -errno;
+		if (fstat(fd, &st) == 0 && !S_ISLNK(st.st_mode))
+			return fd;
+		close(fd);
+		return -ELOOP;
+	}
+	if (fstat(dir_fd, &st) < 0)
+		return -errno;
+	if (!roots_alone(&st))
+		return -EPERM;
+	if (as_dir) {
+		if (mkdirat(dir_fd, name, 0755) < 0)
+			return -errno;
+	} else {
+		int made = openat(dir_fd, name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0444);
+		if (made < 0)
+			return -errno;
+		close(made);
+	}
+	fd = openat(dir_fd, name, flags);
+	return fd < 0 ? -errno : fd;
+}
+
+int sb_path_make(int root_fd, const char *path, bool as_dir, struct sb_err *err)
+{
+	char buf[PATH_MAX];
+	int r = sb_copy(buf, sizeof(buf), path);
+	cleanup_fd int fd = r < 0 ? -1 : openat(root_fd, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (r == 0 && fd < 0)
+		r = -errno;
+	char *rest = buf;
+	for (char *name; r == 0 && (name = next_component(&rest));) {
+		bool last = rest[strspn(rest, "/")] == '\0';
+		int next = make_one(fd, name, as_dir || !last);
+		r = next < 0 ? next : 0;
+		if (next >= 0) {
+			sb_close(&fd);
+			fd = next;
+		}
+	}
+	if (r < 0)
+		return sb_fail(err, r, "make mount point '%s'", path);
+	return sb_steal_fd(&fd);
+}
+
+bool sb_path_is_normal(const char *path)
+{
+	if (path[0] != '/')
+		return false;
+	for (const char *s = path; *s; s = strchrnul(s + 1, '/')) {
+		const char *name = s + 1;
+		size_t len = strcspn(name, "/");
+		if (len == 0 && !(s == path && !*name))
+			return false;
+		if ((len == 1 && name[0] == '.') || (len == 2 && strncmp(name, "..", 2) == 0))
+			return false;
+	}
+	return true;
+}

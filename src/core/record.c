@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "sessbox/record.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include "sessbox/io.h"
+#include "sessbox/str.h"
+
+enum field_type { FIELD_U32, FIELD_U64, FIELD_TEXT };
+
+struct field {
+	const char *name;
+	enum field_type type;
+	size_t offset;
+	size_t size;
+};
+
+#define FIELD(type_, struct_, member, name_)                                                       \
+	{                                                                                          \
+		name_, type_, offsetof(struct struct_, member),                                    \
+			sizeof(((struct struct_ *)0)->member)                                      \
+	}
+
+static const struct field container_fields[] = {
+	FIELD(FIELD_U32, sb_container_record, number, "Container"),
+	FIELD(FIELD_U32, sb_container_record, init, "Init"),
+	FIELD(FIELD_U64, sb_container_record, init_start, "InitStart"),
+	FIELD(FIELD_U64, sb_container_record, created, "Created"),
+	FIELD(FIELD_U32, sb_container_record, uid, "UID"),
+	FIELD(FIELD_U32, sb_container_record, ns_flags, "Namespaces"),
+	FIELD(FIELD_U32, sb_container_record, stop_ms, "StopMs"),
+	FIELD(FIELD_TEXT, sb_container_record, user, "User"),
+	FIELD(FIELD_TEXT, sb_container_record, class_name, "Class"),
+	FIELD(FIELD_TEXT, sb_container_record, hostname, "Hostname"),
+	FIELD(FIELD_TEXT, sb_container_record, container_hash, "ContainerHash"),
+	FIELD(FIELD_TEXT, sb_container_record, limits_hash, "LimitsHash"),
+	FIELD(FIELD_TEXT, sb_container_record, groups, "Groups"),
+};
+
+static const struct field session_fields[] = {
+	FIELD(FIELD_U32, sb_session_record, id, "Session"),
+	FIELD(FIELD_U32, sb_session_record, container, "Container"),
+	FIELD(FIELD_U32, sb_session_record, uid, "UID"),
+	FIELD(FIELD_U32, sb_session_record, caller, "Caller"),
+	FIELD(FIELD_U64, sb_session_record, caller_start, "CallerStart"),
+	FIELD(FIELD_U64, sb_session_record, since, "Since"),
+	FIELD(FIELD_U32, sb_session_record, audit_session, "AuditSession"),
+	FIELD(FIELD_TEXT, sb_session_record, user, "User"),
+	FIELD(FIELD_TEXT, sb_session_record, class_name, "Class"),
+	FIELD(FIELD_TEXT, sb_session_record, service, "Service"),
+	FIELD(FIELD_TEXT, sb_session_record, from, "From"),
+};
+
+#define RECORD_MAX 8192
+
+struct table {
+	const struct field *fields;
+	size_t n;
+};
+static const struct table container_table = { container_fields, SB_ARRAY_SIZE(container_fields) };
+static const struct table session_table = { session_fields, SB_ARRAY_SIZE(session_fields) };
+
+/* A value is one line: what a remote name may bring along must not make a second one. */
+static void put_text(char *buf, size_t size, const char *text)
+{
+	size_t i;
+	for (i = 0; text[i] && i + 1 < size; i++)
+		buf[i] = iscntrl((unsigned char)text[i]) ? '?' : text[i];
+	buf[i] = '\0';
+}
+
+static int print_record(char *buf, size_t size, const struct table *table, const void *rec)
+{
+	size_t len = 0;
+	for (size_t i = 0; i < table->n; i++) {
+		const struct field *f = &table->fields[i];
+		const char *at = (const char *)rec + f->offset;
+		char value[4096];
+		if (f->type == FIELD_TEXT)
+			put_text(value, sizeof(value), at);
+		else
+			snprintf(value, sizeof(value), "%" PRIu64,
+				 f->type == FIELD_U32 ? *(const uint32_t *)(const void *)at
+						      : *(const uint64_t *)(const void *)at);
+		int n = snprintf(buf + len, size - len, "%s=%s\n", f->name, value);
+		if (n < 0 || (size_t)n >= size - len)
+			return -EFBIG;
+		len += (size_t)n;
+	}
+	return 0;
+}
+
+static int parse_number(const char *text, const struct field *f, char *at)
+{
+	char *end;
+	errno = 0;
+	unsigned long long n = strtoull(text, &end, 10);
+	if (errno || *end || !isdigit((unsigned char)*text))
+		return -EBADMSG;
+	if (f->type == FIELD_U32 && n > UINT32_MAX)
+		return -EBADMSG;
+	if (f->type == FIELD_U32)
+		*(uint32_t *)(void *)at = (uint32_t)n;
+	else
+		*(uint64_t *)(void *)at = n;
+	return 0;
+}
+
+static int parse_line(const struct table *table, char *line, void *rec)
+{
+	char *value = strchr(line, '=');
+	if (!value)
+		return -EBADMSG;
+	*value++ = '\0';
+	for (size_t i = 0; i < table->n; i++) {
+		const struct field *f = &table->fields[i];
+		char *at = (char *)rec + f->offset;
+		if (strcmp(f->name, line) != 0)
+			continue;
+		if (f->type != FIELD_TEXT)
+			return parse_number(value, f, at);
+		return sb_copy(at, f->size, value) < 0 ? -EBADMSG : 0;
+	}
+	return 0; /* a later version's field */
+}
+
+static int load(int dfd, const char *name, const struct table *table, void *rec, size_t size)
+{
+	char buf[RECORD_MAX], *save = NULL;
+	ssize_t n = sb_read_file(dfd, name, buf, sizeof(buf));
+	if (n < 0)
+		return (int)n;
+	memset(rec, 0, size);
+	for (char *line = strtok_r(buf, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		int r = parse_line(table, line, rec);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int sb_run_open(struct sb_err *err)
+{
+	cleanup_fd int fd = sb_open_dir(AT_FDCWD, SB_RUN_DIR, 0711);
+	if (fd < 0)
+		return sb_fail(err, fd, "open '%s'", SB_RUN_DIR);
+	struct stat st;
+	if (fstat(fd, &st) < 0)
+		return sb_fail(err, errno, "look at '%s'", SB_RUN_DIR);
+	if (st.st_uid != 0 || (st.st_mode & 022))
+		return sb_fail_plain(err, EPERM, "'%s' is not root's alone", SB_RUN_DIR);
+	return sb_steal_fd(&fd);
+}
+
+/* flock with a deadline: polled, since a signal would have to be ours to interrupt it. */
+static int lock_file(int dfd, const char *name, int64_t deadline)
+{
+	cleanup_fd int fd = openat(dfd, name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return -errno;
+	for (unsigned int pause_us = 200;; pause_us = pause_us < 10000 ? pause_us * 2 : pause_us) {
+		if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+			return sb_steal_fd(&fd);
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return -errno;
+		if (sb_left_ms(deadline) == 0)
+			return -ETIMEDOUT;
+		usleep(pause_us);
+	}
+}
+
+int sb_run_lock(int run_fd, int64_t deadline, struct sb_err *err)
+{
+	int fd = lock_file(run_fd, "lock", deadline);
+	return fd < 0 ? sb_fail(err, fd, "lock '%s'", SB_RUN_DIR) : fd;
+}
+
+int sb_session_next(int run_fd, uint32_t *ret, struct sb_err *err)
+{
+	cleanup_fd int fd = openat(run_fd, "next", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	char buf[16] = "";
+	/* Blocking: held for two system calls only. */
+	if (fd < 0 || flock(fd, LOCK_EX) < 0 || pread(fd, buf, sizeof(buf) - 1, 0) < 0)
+		return sb_fail(err, errno, "read the next session id");
+	uint32_t id = (uint32_t)strtoul(buf, NULL, 10) + 1;
+	if (id == 0 || id > INT32_MAX)
+		id = 1;
+	int n = snprintf(buf, sizeof(buf), "%10u\n", id);
+	if (pwrite(fd, buf, (size_t)n, 0) != n)
+		return sb_fail(err, errno, "write the next session id");
+	*ret = id;
+	return 0;
+}
+
+static void user_name(char *buf, size_t size, uid_t uid)
+{
+	snprintf(buf, size, "u%u", uid);
+}
+
+void sb_user_close(struct sb_user_dir *user)
+{
+	sb_close(&user->fd);
+	sb_close(&user->lock);
+}
+
+int sb_user_open(int run_fd, uid_t uid, struct sb_user_dir *ret)
+{
+	char name[16];
+	user_name(name, sizeof(name), uid);
+	int fd = openat(run_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	*ret = (struct sb_user_dir){ .fd = fd, .lock = -1 };
+	return 0;
+}
+
+/* One attempt; -EAGAIN when the directory was removed while we waited for its lock. */
+static int lock_user(int run_fd, const char *name, int64_t deadline, struct sb_user_dir *ret)
+{
+	if (mkdirat(run_fd, name, 0711) < 0 && errno != EEXIST)
+		return -errno;
+	cleanup_fd int dir = openat(run_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (dir < 0)
+		return errno == ENOENT ? -EAGAIN : -errno;
+	cleanup_fd int lock = lock_file(dir, "lock", deadline);
+	if (lock < 0)
+		return lock == -ENOENT ? -EAGAIN : lock;
+	struct stat held, named;
+	if (fstat(dir, &held) < 0)
+		return -errno;
+	if (fstatat(run_fd, name, &named, AT_SYMLINK_NOFOLLOW) < 0 || held.st_ino != named.st_ino)
+		return -EAGAIN;
+	*ret = (struct sb_user_dir){ .fd = sb_steal_fd(&dir), .lock = sb_steal_fd(&lock) };
+	return 0;
+}
+
+int sb_user_lock(int run_fd, uid_t uid, int64_t deadline, struct sb_user_dir *ret,
+		 struct sb_err *err)
+{
+	char name[16];
+	user_name(name, sizeof(name), uid);
+	int r;
+	do
+		r = lock_user(run_fd, name, deadline, ret);
+	while (r == -EAGAIN && sb_left_ms(deadline) > 0);
+	return r < 0 ? sb_fail(err, r, "lock '%s/%s'", SB_RUN_DIR, name) : 0;
+}
+
+int sb_user_remove(int run_fd, uid_t uid)
+{
+	char name[16];
+	user_name(name, sizeof(name), uid);
+	return sb_remove_tree(run_fd, name);
+}
+
+static int compare_u32(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+	return x < y ? -1 : x > y;
+}
+
+/* Names in a directory that are prefix + decimal number, sorted. */
+static ssize_t list_numbers(int dfd, const char *sub, const char *prefix, uint32_t **ret)
+{
+	int fd = openat(dfd, sub, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	*ret = NULL;
+	if (fd < 0)
+		return errno == ENOENT ? 0 : -errno;
+	cleanup_dir DIR *dir = fdopendir(fd);
+	if (!dir) {
+		close(fd);
+		return -errno;
+	}
+	cleanup_free uint32_t *v = NULL;
+	size_t n = 0, plen = strlen(prefix);
+	for (struct dirent *e; (e = readdir(dir));) {
+		char *end;
+		if (strncmp(e->d_name, prefix, plen) != 0 ||
+		    !isdigit((unsigned char)e->d_name[plen]))
+			continue;
+		unsigned long number = strtoul(e->d_name + plen, &end, 10);
+		if (*end || number > UINT32_MAX)
+			continue;
+		uint32_t *more = reallocarray(v, n + 1, sizeof(*v));
+		if (!more)
+			return -ENOMEM;
+		v = more;
+		v[n++] = (uint32_t)number;
+	}
+	if (n > 1)
+		qsort(v, n, sizeof(*v), compare_u32);
+	*ret = sb_steal_ptr(&v);
+	return (ssize_t)n;
+}
+
+ssize_t sb_user_list(int run_fd, uid_t **ret)
+{
+	return list_numbers(run_fd, ".", "u", ret);
+}
+
+ssize_t sb_container_list(int user_fd, uint32_t **ret)
+{
+	return list_numbers(user_fd, ".", "c", ret);
+}
+
+ssize_t sb_session_list(int user_fd, uint32_t **ret)
+{
+	return list_numbers(user_fd, "sessions", "", ret);
+}
+
+int sb_container_save(int dir_fd, const struct sb_container_record *rec)
+{
+	char buf[RECORD_MAX];
+	const struct sb_file_attr attr = { .mode = 0600, .uid = (uid_t)-1, .gid = (gid_t)-1 };
+	int r = print_record(buf, sizeof(buf), &container_table, rec);
+	return r < 0 ? r : sb_replace_file(dir_fd, "record", buf, &attr);
+}
+
+int sb_container_load(int user_fd, uint32_t number, struct sb_container_record *ret)
+{
+	char name[32];
+	snprintf(name, sizeof(name), "c%u/record", number);
+	return load(user_fd, name, &container_table, ret, sizeof(*ret));
+}
+
+int sb_session_save(int user_fd, const struct sb_session_record *rec, gid_t gid)
+{
+	char buf[RECORD_MAX], name[16];
+	const struct sb_file_attr roots = { .mode = 0600, .uid = (uid_t)-1, .gid = (gid_t)-1 };
+	const struct sb_file_attr users = { .mode = 0640, .uid = (uid_t)-1, .gid = gid };
+	int r = print_record(buf, sizeof(buf), &session_table, rec);
+	if (r < 0)
+		return r;
+	snprintf(name, sizeof(name), "%u", rec->id);
+	cleanup_fd int sessions = sb_open_dir(user_fd, "sessions", 0711);
+	cleanup_fd int self = sb_open_dir(user_fd, "self", 0750);
+	if (sessions < 0 || self < 0)
+		return sessions < 0 ? sessions : self;
+	if (fchownat(self, "", (uid_t)-1, gid, AT_EMPTY_PATH) < 0)
+		return -errno;
+	r = sb_replace_file(sessions, name, buf, &roots);
+	return r < 0 ? r : sb_replace_file(self, name, buf, &users);
+}
+
+int sb_session_load(int user_fd, const char *dir, uint32_t id, struct sb_session_record *ret)
+{
+	char name[64];
+	snprintf(name, sizeof(name), "%s/%u", dir, id);
+	return load(user_fd, name, &session_table, ret, sizeof(*ret));
+}
+
+void sb_session_remove(int user_fd, uint32_t id)
+{
+	static const struct {
+		const char *dir, *suffix;
+	} files[] = {
+		{ "sessions", "" }, { "sessions", ".new" }, { "sessions", "-utmp" },
+		{ "self", "" },	    { "self", ".new" },	    { "sessions", "-wtmp" },
+	};
+	for (size_t i = 0; i < SB_ARRAY_SIZE(files); i++) {
+		char name[32];
+		snprintf(name, sizeof(name), "%s/%u%s", files[i].dir, id, files[i].suffix);
+		unlinkat(user_fd, name, 0);
+	}
+}

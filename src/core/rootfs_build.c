@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "sessbox/rootfs.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "sessbox/io.h"
+#include "sessbox/mount.h"
+#include "sessbox/path.h"
+
+/* ---- first half, on the host ---- */
+
+static int open_source(struct sb_mount_op *op, struct sb_err *err)
+{
+	struct stat st;
+	bool want_dir = op->flags & SB_OP_DIRECTORY;
+	struct sb_err why = { 0 };
+	cleanup_fd int source = sb_path_open(op->source, want_dir, &why);
+	if (source < 0 && (op->flags & SB_OP_OPTIONAL) &&
+	    (source == -ENOENT || source == -ENOTDIR)) {
+		op->skipped = true;
+		return 0;
+	}
+	if (source < 0)
+		return sb_fail_plain(err, source, "%s", why.msg);
+	if (fstat(source, &st) < 0)
+		return sb_fail(err, errno, "look at '%s'", op->source);
+	op->is_dir = S_ISDIR(st.st_mode);
+	const struct sb_clone how = { .attr = op->attr,
+				      .recursive = op->is_dir && !(op->flags & SB_OP_NO_RECURSE),
+				      .slave = op->flags & SB_OP_SLAVE };
+	op->fd = sb_mount_clone(source, "", &how);
+	return op->fd < 0 ? sb_fail(err, op->fd, "clone the mount of '%s'", op->source) : 0;
+}
+
+/* Directories that may be links on the host: /bin -> usr/bin. */
+static int open_like(struct sb_mount_op *op, struct sb_err *err)
+{
+	char text[PATH_MAX];
+	ssize_t n = readlink(op->source, text, sizeof(text) - 1);
+	if (n < 0)
+		return open_source(op, err); /* a directory, or missing */
+	text[n] = '\0';
+	op->link_text = strdup(text);
+	return op->link_text ? 0 : sb_fail(err, ENOMEM, "copy the link '%s'", op->source);
+}
+
+int sb_plan_open(struct sb_plan *plan, struct sb_err *err)
+{
+	for (size_t i = 0; i < plan->n; i++) {
+		struct sb_mount_op *op = &plan->ops[i];
+		int r = 0;
+		if (op->kind == SB_MOUNT_BIND)
+			r = open_source(op, err);
+		else if (op->kind == SB_MOUNT_LIKE)
+			r = open_like(op, err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* ---- second half, inside ---- */
+
+/* Makes the directories above a target that is ours alone; nobody else is in here yet. */
+static int make_parents(const char *target)
+{
+	char path[PATH_MAX];
+	if (sb_copy(path, sizeof(path), target) < 0)
+		return -ENAMETOOLONG;
+	for (char *s = strchr(path + 1, '/'); s; s = strchr(s + 1, '/')) {
+		*s = '\0';
+		if (mkdir(path, 0755) < 0 && errno != EEXIST)
+			return -errno;
+		*s = '/';
+	}
+	return 0;
+}
+
+static int make_dir(struct sb_mount_op *op)
+{
+	int r = make_parents(op->target);
+	if (r < 0)
+		return r;
+	if (mkdir(op->target, 0755) < 0)
+		return errno == EEXIST ? 0 : -errno;
+	if (op->uid && chown(op->target, op->uid, op->gid) < 0)
+		return -errno;
+	return chmod(op->target, op->mode) < 0 ? -errno : 0;
+}
+
+static int make_link(struct sb_mount_op *op)
+{
+	int r = make_parents(op->target);
+	if (r < 0)
+		return r;
+	return symlink(op->link_text ? op->link_text : op->source, op->target) < 0 ? -errno : 0;
+}
+
+static int make_file(struct sb_mount_op *op)
+{
+	cleanup_fd int fd =
+		open(op->target, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, op->mode & 0777);
+	if (fd < 0)
+		return -errno;
+	return sb_write_all(fd, op->source, strlen(op->source));
+}
+
+static int make_mount_point(const char *target, bool as_dir)
+{
+	int r = make_parents(target);
+	if (r < 0)
+		return r;
+	if (as_dir)
+		return mkdir(target, 0755) < 0 && errno != EEXIST ? -errno : 0;
+	cleanup_fd int fd = open(target, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444);
+	return fd < 0 && errno != EEXIST ? -errno : 0;
+}
+
+static int attach_guarded(struct sb_mount_op *op)
+{
+	cleanup_fd int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (root < 0)
+		return -errno;
+	cleanup_fd int target = sb_path_make(root, op->target, op->is_dir, NULL);
+	return target < 0 ? target : sb_mount_attach(op->fd, target, "");
+}
+
+static int attach(struct sb_mount_op *op)
+{
+	if (op->flags & SB_OP_GUARDED)
+		return attach_guarded(op);
+	int r = make_mount_point(op->target, op->is_dir);
+	return r < 0 ? r : sb_mount_attach(op->fd, AT_FDCWD, op->target);
+}
+
+static int bind_source(struct sb_mount_op *op)
+{
+	int r = attach(op);
+	sb_close(&op->fd);
+	return r;
+}
+
+static int like_host(struct sb_mount_op *op)
+{
+	return op->link_text ? make_link(op) : bind_source(op);
+}
+
+/* The controllers of a v1 hierarchy are options of their own: "cpu,cpuacct". */
+static int new_cgroup1(const struct sb_mount_op *op)
+{
+	char names[sizeof(op->opts[0].value)], *save = NULL;
+	struct sb_fsopt opts[8] = { { 0 } };
+	size_t n = 0;
+	if (sb_copy(names, sizeof(names), op->opts[0].value) < 0)
+		return -ENAMETOOLONG;
+	for (char *s = strtok_r(names, ",", &save); s && n < SB_ARRAY_SIZE(opts) - 1;
+	     s = strtok_r(NULL, ",", &save))
+		opts[n++].key = s;
+	return sb_mount_new("cgroup", op->attr, opts);
+}
+
+static int new_fs(struct sb_mount_op *op)
+{
+	struct sb_fsopt opts[SB_MOUNT_OPTS_MAX + 1] = { { 0 } };
+	for (size_t i = 0; i < SB_MOUNT_OPTS_MAX && op->opts[i].key; i++)
+		opts[i] = (struct sb_fsopt){ op->opts[i].key,
+					     *op->opts[i].value ? op->opts[i].value : NULL };
+	int r = make_mount_point(op->target, true);
+	if (r < 0)
+		return r;
+	cleanup_fd int fd = strcmp(op->source, "cgroup") == 0
+				    ? new_cgroup1(op)
+				    : sb_mount_new(op->source, op->attr, opts);
+	return fd < 0 ? fd : sb_mount_attach(fd, AT_FDCWD, op->target);
+}
+
+/* Attaches over the target a clone of `from` with the operation's flags. */
+static int cover(struct sb_mount_op *op, const char *from, bool recursive)
+{
+	const struct sb_clone how = { .attr = op->attr, .recursive = recursive };
+	cleanup_fd int fd = sb_mount_clone(AT_FDCWD, from, &how);
+	return fd < 0 ? fd : sb_mount_attach(fd, AT_FDCWD, op->target);
+}
+
+static int make_rdonly(struct sb_mount_op *op)
+{
+	return cover(op, op->target, true);
+}
+
+static int mask(struct sb_mount_op *op)
+{
+	struct stat st;
+	if (lstat(op->target, &st) < 0)
+		return -errno;
+	return cover(op, S_ISDIR(st.st_mode) ? SB_MASK_DIR : "/dev/null", false);
+}
+
+static int seal(struct sb_mount_op *op)
+{
+	return sb_mount_set(AT_FDCWD, op->target, op->attr, 0);
+}
+
+static int (*const builders[])(struct sb_mount_op *) = {
+	[SB_MOUNT_DIR] = make_dir,	 [SB_MOUNT_LINK] = make_link,	[SB_MOUNT_FILE] = make_file,
+	[SB_MOUNT_FS] = new_fs,		 [SB_MOUNT_BIND] = bind_source, [SB_MOUNT_LIKE] = like_host,
+	[SB_MOUNT_RDONLY] = make_rdonly, [SB_MOUNT_MASK] = mask,	[SB_MOUNT_SEAL] = seal,
+};
+
+/*
+ * The new root goes on top of the template's. Nothing may be mounted on a tree that is still
+ * detached (EINVAL on 6.1), so it is attached first and filled from inside.
+ */
+static int enter_root(void)
+{
+	const struct sb_fsopt opts[] = {
+		{ "source", "sessbox" }, { "size", "512k" }, { "mode", "755" }, { NULL, NULL }
+	};
+	cleanup_fd int root = sb_mount_new("tmpfs", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, opts);
+	if (root < 0)
+		return root;
+	int r = sb_mount_attach(root, AT_FDCWD, "/");
+	if (r == 0 && (fchdir(root) < 0 || chroot(".") < 0))
+		r = -errno;
+	return r;
+}
+
+int sb_plan_build(struct sb_plan *plan, struct sb_err *err)
+{
+	int r = enter_root();
+	if (r < 0)
+		return sb_fail(err, r, "make the root");
+	for (size_t i = 0; i < plan->n; i++) {
+		struct sb_mount_op *op = &plan->ops[i];
+		if (op->skipped)
+			continue;
+		r = builders[op->kind](op);
+		if (r == -ENOENT && (op->flags & SB_OP_OPTIONAL)) {
+			op->skipped = true;
+			continue;
+		}
+		if (r < 0)
+			return sb_fail(err, r, "build '%s'", op->target);
+	}
+	return 0;
+}
+
+/* ---- verification ---- */
+
+static const struct {
+	const char *word;
+	uint64_t attr;
+} flag_words[] = {
+	{ "ro", MOUNT_ATTR_RDONLY },
+	{ "nosuid", MOUNT_ATTR_NOSUID },
+	{ "nodev", MOUNT_ATTR_NODEV },
+	{ "noexec", MOUNT_ATTR_NOEXEC },
+};
+
+static uint64_t parse_flags(char *words)
+{
+	uint64_t attr = 0;
+	char *save = NULL;
+	for (char *w = strtok_r(words, ",", &save); w; w = strtok_r(NULL, ",", &save))
+		for (size_t i = 0; i < SB_ARRAY_SIZE(flag_words); i++)
+			if (strcmp(w, flag_words[i].word) == 0)
+				attr |= flag_words[i].attr;
+	return attr;
+}
+
+/* The last operation that put a mount on this target: later mounts hide earlier ones. */
+static const struct sb_mount_op *find_mount(const struct sb_plan *plan, const char *target)
+{
+	for (size_t i = plan->n; i-- > 0;) {
+		const struct sb_mount_op *op = &plan->ops[i];
+		bool mounts = op->kind != SB_MOUNT_DIR && op->kind != SB_MOUNT_LINK &&
+			      op->kind != SB_MOUNT_FILE && !op->link_text;
+		if (mounts && !op->skipped && strcmp(op->target, target) == 0)
+			return op;
+	}
+	return NULL;
+}
+
+static int verify_line(const struct sb_plan *plan, char *line, size_t *seen, struct sb_err *err)
+{
+	char *save = NULL, *field[6] = { 0 };
+	for (size_t i = 0; i < SB_ARRAY_SIZE(field); i++)
+		field[i] = strtok_r(i ? NULL : line, " ", &save);
+	if (!field[5])
+		return 0;
+	const struct sb_mount_op *op = find_mount(plan, field[4]);
+	uint64_t attr = parse_flags(field[5]);
+	if (op)
+		(*seen)++;
+	/* Below our targets lie the host's own submounts, cloned with the same flags. */
+	if (op && (attr & op->attr) != op->attr)
+		return sb_fail_plain(err, EPERM, "'%s' is mounted without its flags", op->target);
+	if (!(attr & MOUNT_ATTR_NOSUID))
+		return sb_fail_plain(err, EPERM, "'%s' is mounted without nosuid", field[4]);
+	return 0;
+}
+
+int sb_plan_verify(const struct sb_plan *plan, struct sb_err *err)
+{
+	cleanup_file FILE *f = fopen("/proc/self/mountinfo", "re");
+	if (!f)
+		return sb_fail(err, errno, "open '/proc/self/mountinfo'");
+	cleanup_free char *line = NULL;
+	size_t size = 0, seen = 0, planned = 0;
+	while (getline(&line, &size, f) > 0) {
+		int r = verify_line(plan, line, &seen, err);
+		if (r < 0)
+			return r;
+	}
+	for (size_t i = 0; i < plan->n; i++)
+		if (find_mount(plan, plan->ops[i].target) == &plan->ops[i])
+			planned++;
+	if (seen < planned)
+		return sb_fail_plain(err, EPERM, "%zu of %zu planned mounts are there", seen,
+				     planned);
+	return 0;
+}

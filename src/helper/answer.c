@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <string.h>
+
+#include "helper.h"
+#include "sessbox/io.h"
+#include "sessbox/ns.h"
+#include "sessbox/str.h"
+
+/* uids below this enter when nobody can say who is a tenant; the rest is refused. */
+#define FIRST_USER_UID 1000
+#define CLOSE_MS 5000
+
+static const char no_service[] = "This account may not use this service.";
+static const char not_contained[] =
+	"Your session cannot be set up right now. Please tell the administrator.";
+
+void sb_answer_init(struct sb_answer *answer)
+{
+	*answer = (struct sb_answer){ .reply = { .magic = SB_PROTO_MAGIC,
+						 .version = SB_PROTO_VERSION,
+						 .verdict = SB_VERDICT_FAIL },
+				      .grant = { .init = -1,
+						 .devpts = -1,
+						 .utmp = -1,
+						 .wtmp = -1,
+						 .cgroup = { .clone_fd = -1 } } };
+}
+
+void sb_answer_clear(struct sb_answer *answer)
+{
+	sb_session_grant_close(&answer->grant);
+}
+
+static void say(struct sb_answer *answer, enum sb_verdict verdict, const char *to_user,
+		const char *to_log)
+{
+	struct sb_reply *reply = &answer->reply;
+	reply->verdict = verdict;
+	snprintf(reply->to_user, sizeof(reply->to_user), "%s", to_user);
+	snprintf(reply->to_log, sizeof(reply->to_log), "%s", to_log);
+}
+
+/* Longer than the module would wait by itself: tell it, before the work begins. */
+static void announce(uint64_t timeout_ms)
+{
+	struct sb_answer wait;
+	if (timeout_ms <= SB_TIMEOUT_DEFAULT * 1000)
+		return;
+	sb_answer_init(&wait);
+	wait.reply.verdict = SB_VERDICT_WAIT;
+	wait.reply.wait_sec = (uint32_t)((timeout_ms + 999) / 1000);
+	sb_answer_send(&wait);
+}
+
+static void note_unsupported(struct sb_answer *answer)
+{
+	static const struct {
+		enum sb_limit_bit bit;
+		const char *key;
+	} names[] = {
+		{ SB_LIMIT_MEMORY_MAX, "MemoryMax" }, { SB_LIMIT_MEMORY_SWAP_MAX, "MemorySwapMax" },
+		{ SB_LIMIT_TASKS_MAX, "TasksMax" },   { SB_LIMIT_CPU_QUOTA, "CPUQuota" },
+		{ SB_LIMIT_CPU_WEIGHT, "CPUWeight" },
+	};
+	char *text = answer->reply.to_log;
+	size_t size = sizeof(answer->reply.to_log), len = 0;
+	for (size_t i = 0; i < SB_ARRAY_SIZE(names); i++)
+		if (answer->grant.unsupported & names[i].bit)
+			len += (size_t)snprintf(
+				text + len, size - len, "%s%s",
+				len ? " " : "not in force, since this kernel cannot do them: ",
+				names[i].key);
+}
+
+static void fill_reply(struct sb_answer *answer)
+{
+	struct sb_reply *reply = &answer->reply;
+	const struct sb_session_grant *grant = &answer->grant;
+	reply->session = grant->session;
+	reply->ns_flags = grant->ns_flags;
+	reply->flags |= grant->utmp >= 0 ? SB_REPLY_UTMP : 0;
+	reply->flags |= grant->wtmp >= 0 ? SB_REPLY_WTMP : 0;
+	reply->n_groups = (uint32_t)grant->n_groups;
+	memcpy(reply->groups, grant->groups, grant->n_groups * sizeof(grant->groups[0]));
+	say(answer, SB_VERDICT_CONTAIN, "", "");
+	note_unsupported(answer);
+}
+
+static void fail(struct sb_answer *answer, const struct sb_policy *policy, const struct sb_err *err)
+{
+	bool allow = policy->set.on_failure == SB_ON_FAILURE_ALLOW;
+	say(answer, allow ? SB_VERDICT_UNCONTAINED : SB_VERDICT_FAIL, allow ? "" : not_contained,
+	    err->msg);
+}
+
+static void open_session(const struct sb_request *request, const struct sb_policy *policy,
+			 struct sb_answer *answer)
+{
+	const struct sb_session_request session = {
+		.policy = policy,
+		.home = request->home,
+		.shell = request->shell,
+		.service = request->service,
+		.from = request->rhost,
+		.caller = getppid(),
+		.deadline = sb_now_ms() + (int64_t)policy->set.timeout_ms,
+	};
+	struct sb_err err = { 0 };
+	announce(policy->set.timeout_ms);
+	if (policy->set.on_failure == SB_ON_FAILURE_ALLOW)
+		answer->reply.flags |= SB_REPLY_ALLOW_FAILURE;
+	/* The steps keep the deadline; this is for what hangs in the kernel. */
+	alarm((unsigned int)(policy->set.timeout_ms / 1000) + 1);
+	if (sb_session_open(&session, &answer->grant, &err) < 0)
+		fail(answer, policy, &err);
+	else
+		fill_reply(answer);
+}
+
+static void check_session(const struct sb_request *request, const struct sb_policy *policy,
+			  struct sb_answer *answer)
+{
+	struct sb_err err = { 0 };
+	int64_t deadline = sb_now_ms() + (int64_t)policy->set.timeout_ms / 2;
+	announce(policy->set.timeout_ms);
+	alarm((unsigned int)(policy->set.timeout_ms / 1000) + 1);
+	if (sb_session_check(request->uid, deadline, &err) < 0)
+		fail(answer, policy, &err);
+	else
+		say(answer, SB_VERDICT_CONTAIN, "", "");
+}
+
+static void decide(const struct sb_request *request, const struct sb_policy *policy,
+		   struct sb_answer *answer)
+{
+	char why[160];
+	if (!policy->set.contain) {
+		say(answer, SB_VERDICT_IGNORE, "", "");
+		return;
+	}
+	if (!sb_strv_has(&policy->set.allow_services, request->service)) {
+		snprintf(why, sizeof(why), "service '%s' is not in AllowServices of class '%s'",
+			 request->service, policy->class_name);
+		say(answer, SB_VERDICT_DENY, no_service, why);
+		return;
+	}
+	if (request->op == SB_OP_OPEN)
+		open_session(request, policy, answer);
+	else
+		check_session(request, policy, answer);
+}
+
+/* Nobody can say who is a tenant: the system's own accounts get in, the others do not. */
+static void without_policy(const struct sb_request *request, struct sb_answer *answer,
+			   const struct sb_err *err)
+{
+	bool system = request->uid < FIRST_USER_UID;
+	say(answer, system ? SB_VERDICT_IGNORE : SB_VERDICT_FAIL, system ? "" : not_contained,
+	    err->msg);
+}
+
+static void judge(const struct sb_request *request, struct sb_answer *answer)
+{
+	struct sb_err err = { 0 };
+	cleanup_config struct sb_config *config = NULL;
+	cleanup_policy struct sb_policy *policy = NULL;
+	const struct sb_login login = { .user = request->user,
+					.uid = request->uid,
+					.gid = request->gid,
+					.service = request->service,
+					.in_group = sb_group_member };
+	const char *dir = *request->conf_dir ? request->conf_dir : NULL;
+	if (sb_config_load(dir, NULL, &config, &err) < 0 ||
+	    sb_policy_resolve(config, &login, &policy, &err) < 0)
+		without_policy(request, answer, &err);
+	else
+		decide(request, policy, answer);
+}
+
+static void close_session(const struct sb_request *request, struct sb_answer *answer)
+{
+	struct sb_err err = { 0 };
+	int r = sb_session_close(request->uid, request->session, sb_now_ms() + CLOSE_MS, &err);
+	say(answer, r < 0 ? SB_VERDICT_FAIL : SB_VERDICT_CONTAIN, "", r < 0 ? err.msg : "");
+}
+
+void sb_answer_request(const struct sb_request *request, struct sb_answer *answer)
+{
+	struct sb_err err = { 0 };
+	if (request->uid == 0)
+		say(answer, SB_VERDICT_IGNORE, "", "");
+	else if (sb_ns_enter_host(&err) < 0)
+		without_policy(request, answer, &err);
+	else if (request->op == SB_OP_CLOSE)
+		close_session(request, answer);
+	else
+		judge(request, answer);
+}
+
+int sb_answer_send(const struct sb_answer *answer)
+{
+	const struct sb_session_grant *grant = &answer->grant;
+	int fds[SB_MSG_FDS_MAX] = { -1 };
+	size_t n = 0;
+	if (answer->reply.verdict == SB_VERDICT_CONTAIN && grant->init >= 0) {
+		fds[n++] = grant->init;
+		fds[n++] = grant->devpts;
+		if (grant->utmp >= 0)
+			fds[n++] = grant->utmp;
+		if (grant->wtmp >= 0)
+			fds[n++] = grant->wtmp;
+		for (size_t i = 0; i < grant->cgroup.n; i++)
+			fds[n++] = grant->cgroup.fds[i];
+	}
+	return sb_msg_send(SB_HELPER_SOCKET, &answer->reply, sizeof(answer->reply), fds, n);
+}

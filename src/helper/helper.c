@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * sessbox-helper: one short run per open, close or account check, spawned by the module with its
+ * socket as descriptor 3, nothing else open and a clean environment. All parsing, look-ups and
+ * privileged work of a login happen here, not in somebody else's process.
+ *
+ *   sessbox-helper          answers one request
+ *   sessbox-helper hold     holds the delegated cgroup; run by sessbox-tenants.service
+ *   sessbox-helper --steps  lists the steps of a login
+ */
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+
+#include "helper.h"
+#include "sessbox/io.h"
+#include "sessbox/log.h"
+#include "sessbox/ns.h"
+#include "sessbox/str.h"
+
+#define REQUEST_MS 2000
+
+static int read_request(struct sb_request *q, struct sb_err *err)
+{
+	size_t n = 0;
+	int r = sb_wait_readable(SB_HELPER_SOCKET, sb_now_ms() + REQUEST_MS);
+	if (r == 0)
+		r = sb_msg_recv(SB_HELPER_SOCKET, q, sizeof(*q), NULL, &n);
+	if (r < 0)
+		return sb_fail(err, r, "read the request");
+	if (q->magic != SB_PROTO_MAGIC || q->version != SB_PROTO_VERSION)
+		return sb_fail_plain(err, EPROTO, "a request of version %u", q->version);
+	/* Whatever came, strings end. */
+	char *const text[] = { q->user, q->home, q->shell, q->service, q->rhost, q->conf_dir };
+	const size_t size[] = { sizeof(q->user),    sizeof(q->home),  sizeof(q->shell),
+				sizeof(q->service), sizeof(q->rhost), sizeof(q->conf_dir) };
+	for (size_t i = 0; i < SB_ARRAY_SIZE(text); i++)
+		text[i][size[i] - 1] = '\0';
+	return 0;
+}
+
+static int serve(void)
+{
+	struct sb_request request;
+	struct sb_err err = { 0 };
+	struct sb_answer answer;
+	sb_answer_init(&answer);
+	sb_log_open("sessbox-helper");
+	alarm(SB_TIMEOUT_DEFAULT + 1);
+	int r = read_request(&request, &err);
+	if (r < 0) {
+		sb_log(LOG_ERR, "%s", err.msg);
+		return 1;
+	}
+	sb_answer_request(&request, &answer);
+	r = sb_answer_send(&answer);
+	if (r < 0) {
+		sb_log(LOG_ERR, "the caller does not take the answer: %s", strerror(-r));
+		/* Nobody will close what was opened. */
+		if (answer.reply.session && request.op == SB_OP_OPEN)
+			sb_session_close(request.uid, answer.reply.session,
+					 sb_now_ms() + REQUEST_MS, NULL);
+	}
+	sb_answer_clear(&answer);
+	return 0;
+}
+
+static int hold(void)
+{
+	struct sb_err err = { 0 };
+	cleanup_cgroup struct sb_cgroup *cg = NULL;
+	int r = sb_cgroup_open(NULL, &cg, &err);
+	if (r == 0)
+		r = sb_cgroup_hold(cg, &err);
+	if (r < 0)
+		fprintf(stderr, "sessbox-helper: %s\n", err.msg);
+	return r < 0;
+}
+
+static int list_steps(void)
+{
+	for (size_t t = 0; t < sb_session_tables_n; t++)
+		for (size_t i = 0; i < sb_session_tables[t].n; i++)
+			printf("%s %zu %s\n", sb_session_tables[t].name, i,
+			       sb_session_tables[t].steps[i].name);
+	return 0;
+}
+
+static const struct {
+	const char *name;
+	int (*run)(void);
+} modes[] = {
+	{ "hold", hold },
+	{ "--steps", list_steps },
+};
+
+int main(int argc, char **argv)
+{
+	umask(022);
+	signal(SIGPIPE, SIG_IGN);
+	if (prctl(PR_SET_DUMPABLE, 0) < 0 || chdir("/") < 0)
+		return 1;
+	if (argc == 1)
+		return serve();
+	for (size_t i = 0; i < SB_ARRAY_SIZE(modes); i++)
+		if (argc == 2 && strcmp(argv[1], modes[i].name) == 0)
+			return modes[i].run();
+	fprintf(stderr, "usage: sessbox-helper [hold|--steps]\n");
+	return 2;
+}

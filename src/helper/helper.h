@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef SESSBOX_HELPER_H
+#define SESSBOX_HELPER_H
+
+#include "sessbox/container.h"
+#include "sessbox/proto.h"
+
+/* A reply being made, and the descriptors that go with it. */
+struct sb_answer {
+	struct sb_reply reply;
+	struct sb_session_grant grant;
+};
+
+void sb_answer_init(struct sb_answer *answer);
+void sb_answer_clear(struct sb_answer *answer);
+
+/* Decides and acts; whatever happens, the answer holds a final verdict afterwards. */
+void sb_answer_request(const struct sb_request *request, struct sb_answer *answer);
+
+/* Sends the answer to the module. 0 or a negative errno. */
+int sb_answer_send(const struct sb_answer *answer);
+
+/*
+ * Is the user in the group? For struct sb_login. The group's own member list first, which needs no
+ * further NSS source for a local group; then the user's whole list, which a directory may know
+ * better.
+ */
+int sb_group_member(const struct sb_login *login, const char *group, void *ctx);
+
+#endif

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * sessbox-init: PID 1 of a container. Holds the namespaces, reaps, keeps the list of sessions and
+ * ends the container when the last one is out - or when the process that opened it is gone, since
+ * nobody may call close. Started by the helper with CAP_KILL alone, no_new_privs, an empty signal
+ * environment and two descriptors: 3, the listening socket of SB_INIT_* requests, and nothing else.
+ *
+ *   sessbox-init STOP_MS    STOP_MS: milliseconds between SIGTERM and the end
+ */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "sessbox/io.h"
+#include "sessbox/proto.h"
+#include "sessbox/sys.h"
+
+#define LISTEN_FD 3
+#define REQUEST_TIMEOUT_MS 1000
+#define RETIRE_POLL_MS 20
+
+struct session {
+	uint32_t id;
+	int caller; /* pidfd; readable when the caller is gone */
+};
+
+static struct {
+	struct session sessions[SB_INIT_SESSIONS_MAX];
+	size_t n;
+	bool retiring;
+	int64_t end; /* of the container: when retiring, or when nobody has joined yet */
+	int64_t stop_ms;
+	int self; /* pidfd of this process */
+	int signals;
+	/* poll set: signals, socket, then one per session */
+	struct pollfd polls[2 + SB_INIT_SESSIONS_MAX];
+} init;
+
+static void drop_session(size_t i)
+{
+	close(init.sessions[i].caller);
+	init.sessions[i] = init.sessions[--init.n];
+}
+
+static void drop_id(uint32_t id)
+{
+	for (size_t i = init.n; i-- > 0;)
+		if (init.sessions[i].id == id)
+			drop_session(i);
+}
+
+/* Asks everybody to end; what is left at init.end ends with this process. */
+static void retire(void)
+{
+	if (init.retiring)
+		return;
+	init.retiring = true;
+	init.end = sb_now_ms() + init.stop_ms;
+	kill(-1, SIGTERM);
+	/* A shell ignores TERM and obeys HUP; a stopped process sees neither before CONT. */
+	kill(-1, SIGHUP);
+	kill(-1, SIGCONT);
+}
+
+static enum sb_init_state join(uint32_t id, int *caller)
+{
+	if (init.retiring)
+		return SB_INIT_RETIRING;
+	if (init.n == SB_INIT_SESSIONS_MAX)
+		return SB_INIT_FULL;
+	drop_id(id);
+	init.sessions[init.n++] = (struct session){ .id = id, .caller = *caller };
+	*caller = -1;
+	return SB_INIT_RUNNING;
+}
+
+static enum sb_init_state act(const struct sb_init_request *request, int *fd)
+{
+	switch (request->op) {
+	case SB_INIT_JOIN:
+		return *fd < 0 ? SB_INIT_FULL : join(request->session, fd);
+	case SB_INIT_LEAVE:
+		drop_id(request->session);
+		if (init.n == 0)
+			retire();
+		break;
+	case SB_INIT_TERMINATE:
+		while (init.n > 0)
+			drop_session(init.n - 1);
+		retire();
+		break;
+	default:
+		break;
+	}
+	return init.retiring ? SB_INIT_RETIRING : SB_INIT_RUNNING;
+}
+
+static void serve(void)
+{
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+	int conn = accept4(LISTEN_FD, NULL, NULL, SOCK_CLOEXEC);
+	if (conn < 0)
+		return;
+	struct sb_init_request request;
+	int fd = -1;
+	size_t n = 1;
+	/* The socket's directory is root's alone; that the peer is root is checked all the same. */
+	if (getsockopt(conn, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 && peer.uid == 0 &&
+	    sb_wait_readable(conn, sb_now_ms() + REQUEST_TIMEOUT_MS) == 0 &&
+	    sb_msg_recv(conn, &request, sizeof(request), &fd, &n) == 0 &&
+	    request.version == SB_PROTO_VERSION) {
+		struct sb_init_reply reply = { .version = SB_PROTO_VERSION };
+		reply.state = act(&request, &fd);
+		reply.sessions = (uint32_t)init.n;
+		sb_msg_send(conn, &reply, sizeof(reply), &init.self, 1);
+	}
+	if (fd >= 0)
+		close(fd);
+	close(conn);
+}
+
+static void reap(void)
+{
+	struct signalfd_siginfo info;
+	while (read(init.signals, &info, sizeof(info)) > 0)
+		;
+	while (waitpid(-1, NULL, WNOHANG | __WALL) > 0)
+		;
+}
+
+static void wait_for_events(void)
+{
+	init.polls[0] = (struct pollfd){ .fd = init.signals, .events = POLLIN };
+	init.polls[1] = (struct pollfd){ .fd = LISTEN_FD, .events = POLLIN };
+	for (size_t i = 0; i < init.n; i++)
+		init.polls[2 + i] =
+			(struct pollfd){ .fd = init.sessions[i].caller, .events = POLLIN };
+	int timeout = init.retiring ? RETIRE_POLL_MS : init.end ? sb_left_ms(init.end) : -1;
+	size_t n = init.n;
+	if (poll(init.polls, 2 + n, timeout) < 0)
+		return;
+	if (init.polls[0].revents)
+		reap();
+	for (size_t i = n; i-- > 0;)
+		if (init.polls[2 + i].revents)
+			drop_session(i);
+	if (init.polls[1].revents)
+		serve();
+}
+
+/* Everybody out? Asked of the kernel: a leader is not init's child. */
+static bool is_empty(void)
+{
+	return kill(-1, 0) < 0 && errno == ESRCH;
+}
+
+static int set_up(const char *stop_ms)
+{
+	sigset_t all;
+	if (getpid() != 1)
+		return -EPERM;
+	init.stop_ms = strtol(stop_ms, NULL, 10);
+	if (prctl(PR_SET_DUMPABLE, 0) < 0 || prctl(PR_SET_NAME, "sessbox-init") < 0)
+		return -errno;
+	sigfillset(&all);
+	if (sigprocmask(SIG_BLOCK, &all, NULL) < 0)
+		return -errno;
+	init.signals = signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK);
+	init.self = sys_pidfd_open(1, 0);
+	if (init.signals < 0 || init.self < 0)
+		return -errno;
+	init.end = sb_now_ms() + SB_INIT_ORPHAN_SEC * 1000;
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	if (argc != 2 || set_up(argv[1]) < 0)
+		return 1;
+	bool joined = false;
+	for (;;) {
+		wait_for_events();
+		if (init.n > 0 && !joined) {
+			joined = true;
+			init.end = 0;
+		}
+		if (init.n == 0 && (joined || sb_left_ms(init.end) == 0))
+			retire();
+		if (init.retiring && (is_empty() || sb_left_ms(init.end) == 0))
+			return 0;
+	}
+}

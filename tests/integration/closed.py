@@ -1,0 +1,472 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""7. Fail closed: in time, with one clear sentence for the user and the reason in the log; root is
+still in, and nothing is left."""
+import contextlib
+import functools
+import os
+import re
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import box
+import host
+from cases import case
+from records import last, who
+
+GOT_IN = 'echo got-in'
+OF_SSH = re.compile(r'Connection (to .* )?closed|client_loop: |channel \d|Shared connection|\s*$')
+HANGING = '#!/usr/bin/python3\nimport signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n' \
+          'while True: signal.pause()\n'
+
+
+def sentence(done):
+    """What the user reads that does not come from ssh itself."""
+    return [line for line in (done.out + done.err).splitlines() if not OF_SSH.match(line)]
+
+
+def refused(user='alice', seconds=10):
+    """No command of the user's runs, he is told so in one sentence, the admin is told why."""
+    mark, start = host.log_mark(), time.monotonic()
+    done = box.ssh(user, GOT_IN, timeout=seconds)
+    assert done.rc in (254, 255) and 'got-in' not in done.out, done
+    assert time.monotonic() - start < seconds * host.SLOW
+    said = sentence(done)
+    assert len(said) == 1 and 20 < len(said[0]) < 160 and said[0].endswith('.'), said
+    host.log_has(mark, r'sessbox.*' + user)
+    return said[0]
+
+
+def enters(*users):
+    for user in users:
+        done = box.ssh(user, GOT_IN)
+        assert done == (0, 'got-in\n', ''), (user, done)
+
+
+def forwarding_is_closed(user='alice', seconds=10):
+    """With -N no command is ever asked for, so it is the connection that has to end."""
+    port = box.free_port()
+    client = box.client(box.argv(user, opts=['-N', '-L', f'127.0.0.1:{port}:127.0.0.1:{box.STATE["port"]}']))
+    assert box.finish(client, timeout=seconds).rc == 255
+    host.wait_for(f'no process of {user}', lambda: not host.of_user(user))
+
+
+def nothing_runs(seconds=10):
+    """A shell, sftp inside sshd's own child, and a connection that is there only to forward."""
+    done = box.ssh('alice', GOT_IN, timeout=seconds)
+    assert done.rc in (254, 255) and 'got-in' not in done.out, done
+    with box.host_file('/tmp/sessbox-marker'):
+        asked = box.finish(box.client(['sftp', *sftp_options(), 'ivan@127.0.0.1'], stdin=-1),
+                           'ls /tmp\n', seconds)
+    assert asked.rc == 255 and 'marker' not in asked.out, asked
+    forwarding_is_closed(seconds=seconds)
+
+
+def sftp_options():
+    words = box.argv('x')
+    port = words.index('-p')
+    return [*words[1:port], '-P', words[port + 1], *words[port + 2:-1], '-b', '-']
+
+
+# the helper
+
+@case(7)
+def helper_is_missing():
+    away = box.HELPER.with_name('away')
+    before = host.snapshot()
+    box.HELPER.rename(away)
+    try:
+        refused('alice'), refused('carol'), forwarding_is_closed()
+        enters('root', 'svc')
+    finally:
+        away.rename(box.HELPER)
+    host.settle(before)
+    enters('alice', 'carol')
+
+
+@case(7)
+def helper_is_not_executable():
+    before = host.snapshot()
+    with box.helper_does('', mode=0o644):
+        refused('alice'), refused('carol'), forwarding_is_closed()
+        enters('root', 'svc')
+    host.settle(before)
+
+
+@case(7)
+def helper_is_no_program():
+    before = host.snapshot()
+    with box.helper_does('nonsense\n'):
+        refused('alice'), refused('carol')
+        enters('root', 'svc')
+    host.settle(before)
+
+
+@case(7)
+def helper_fails_silently():
+    before = host.snapshot()
+    with box.helper_does('#!/bin/sh\nexit 1\n'):
+        refused('alice'), refused('carol')
+        enters('root', 'svc')
+    host.settle(before)
+
+
+@case(7)
+def helper_says_yes_and_no_more():
+    with box.helper_does('#!/bin/sh\nexit 0\n'):
+        refused('alice'), refused('carol')
+        enters('root')
+
+
+@case(7)
+def helper_hangs():
+    before = host.snapshot()
+    with box.helper_does(HANGING):
+        refused('alice', 30), forwarding_is_closed(seconds=30)
+        enters('root')
+        host.settle(before)
+
+
+@case(7)
+def helper_kills_itself():
+    before = host.snapshot()
+    with box.helper_does('#!/bin/sh\nkill -9 $$\n'):
+        refused('alice')
+        enters('root')
+    host.settle(before)
+
+
+@case(7)
+def helper_hangs_when_the_session_closes():
+    before = host.snapshot()
+    client = box.held('alice')
+    with box.helper_does(HANGING):
+        box.leave(client)
+        host.wait_for('nothing of alice', lambda: not host.of_user('alice'), 30)
+        enters('root')
+    box.sessctl('gc')
+    host.settle(before)
+
+
+# each step of building a container, by the test build of the helper
+
+def steps():
+    lines = box.run(str(box.FAULT_HELPER), '--steps').out.splitlines()
+    assert len(lines) > 3, lines
+    return [line.split()[:2] for line in lines]
+
+
+def every_step(kind, seconds):
+    before = host.snapshot()
+    with box.helper_is(box.FAULT_HELPER):
+        enters('alice')
+        host.settle(before)
+        for table, index in steps():
+            box.FAULT.write_text(f'{kind}:{table}:{index}\n')
+            with told(f'{kind}:{table}:{index}'):
+                refused('alice', seconds)
+                box.FAULT.unlink()
+                if kind != 'fail':  # nobody was left to undo: the next login or gc does it
+                    enters('alice')
+                host.settle(before)
+                enters('root')
+        enters('alice')
+
+
+@contextlib.contextmanager
+def told(which):
+    try:
+        yield
+    except AssertionError as error:
+        raise AssertionError(f'{which}: {error}') from error
+
+
+@case(7)
+def every_step_fails():
+    every_step('fail', 10)
+
+
+@case(7)
+def helper_is_killed_in_every_step():
+    every_step('kill', 10)
+
+
+@case(7)
+def helper_hangs_in_every_step():
+    box.config(tenants={'TimeoutSec': '1'})
+    every_step('hang', 10)
+
+
+@case(7)
+def gc_removes_what_killed_helpers_left():
+    before = host.snapshot()
+    with box.helper_is(box.FAULT_HELPER):
+        for table, index in steps():
+            box.FAULT.write_text(f'kill:{table}:{index}\n')
+            refused('alice')
+    box.FAULT.unlink()
+    assert box.sessctl('gc').rc == 0
+    host.settle(before)
+
+
+@case(7)
+def a_refused_open_leaves_no_process():
+    """Account says yes, open says no: sshd would go on with the connection."""
+    before = host.snapshot()
+    with box.helper_is(box.FAULT_HELPER):
+        table, index = steps()[0]
+        box.FAULT.write_text(f'fail:{table}:{index}\n')
+        nothing_runs()
+        host.settle(before)
+
+
+@case(7)
+def on_failure_allow_lets_the_login_go_on_loudly():
+    box.config(tenants={'OnFailure': 'allow'})
+    mark = host.log_mark()
+    with box.helper_is(box.FAULT_HELPER):
+        table, index = steps()[0]
+        box.FAULT.write_text(f'fail:{table}:{index}\n')
+        done = box.ssh('alice', 'readlink /proc/self/ns/pid')
+    assert done.rc == 0 and done.out.strip() == host.namespace('self', 'pid'), done
+    host.log_has(mark, 'sessbox.*alice')
+
+
+# the configuration
+
+BROKEN = {
+    'unknown-key': '[tenants]\nMatchGroups=tenants\nContain=yes\nMemoryMaximum=64M\n',
+    'misspelt-match': '[tenants]\nMatchGroup=tenants\nContain=yes\n',
+    'duplicate-key': '[tenants]\nMatchGroups=tenants\nContain=yes\nContain=no\n',
+    'duplicate-class': '[tenants]\nMatchGroups=tenants\nContain=yes\n[tenants]\nContain=no\n',
+    'bad-size': '[tenants]\nMatchGroups=tenants\nContain=yes\nMemoryMax=lots\n',
+    'bad-unit': '[tenants]\nMatchGroups=tenants\nContain=yes\nMemoryMax=64Q\n',
+    'bad-boolean': '[tenants]\nMatchGroups=tenants\nContain=maybe\n',
+    'bad-number': '[tenants]\nMatchGroups=tenants\nContain=yes\nTasksMax=12abc\n',
+    'negative-number': '[tenants]\nMatchGroups=tenants\nContain=yes\nTasksMax=-1\n',
+    'bad-path': '[tenants]\nMatchGroups=tenants\nContain=yes\nBindPaths=../etc\n',
+    'no-class': 'Contain=no\n[tenants]\nMatchGroups=tenants\nContain=yes\n',
+    'open-bracket': '[tenants\nMatchGroups=tenants\nContain=yes\n',
+    'no-value': '[tenants]\nMatchGroups=tenants\nContain\n',
+    'text-after-quote': '[tenants]\nMatchGroups="domain users" tenants\nContain=yes\n',
+    'long-line': '[tenants]\nMatchGroups=tenants\nContain=yes\nBindPaths=/' + 'x' * 3000 + '\n',
+    'colon-in-class': '[ten:ants]\nMatchGroups=tenants\nContain=yes\n',
+    'binary': '[tenants]\nMatchGroups=tenants\nContain=yes\n\0\1\2\n',
+}
+
+
+def everybody_above_is_refused():
+    before = host.snapshot()
+    told_to_alice = refused('alice')
+    refused('carol'), forwarding_is_closed()
+    enters('root', 'svc')
+    host.settle(before)
+    assert box.sessctl('check').rc == 1
+    return told_to_alice
+
+
+def broken_text(text):
+    box.replace(box.CONFIG, text)
+    everybody_above_is_refused()
+
+
+for title, broken in BROKEN.items():
+    case(7, name=f'configuration-has-{title}')(functools.partial(broken_text, broken))
+
+
+@case(7)
+def configuration_is_writable_by_others():
+    box.CONFIG.chmod(0o646)
+    everybody_above_is_refused()
+
+
+@case(7)
+def configuration_belongs_to_a_tenant():
+    shutil.chown(box.CONFIG, 'alice')
+    everybody_above_is_refused()
+
+
+@case(7)
+def configuration_is_a_link():
+    real = box.CONFIG.with_name('elsewhere.conf')
+    box.CONFIG.rename(real)
+    box.CONFIG.symlink_to(real)
+    try:
+        everybody_above_is_refused()
+    finally:
+        real.unlink()
+
+
+@case(7)
+def configuration_is_a_pipe():
+    box.CONFIG.unlink()
+    os.mkfifo(box.CONFIG)
+    try:
+        everybody_above_is_refused()
+    finally:
+        box.CONFIG.unlink()
+
+
+@case(7)
+def a_drop_in_is_broken():
+    box.DROP_INS.mkdir(exist_ok=True)
+    with box.host_file(box.DROP_INS / '50-broken.conf', '[tenants]\nTasksMax=many\n'):
+        everybody_above_is_refused()
+
+
+@case(7)
+def service_is_not_allowed():
+    box.config(tenants={'AllowServices': 'su'})
+    refused('alice'), forwarding_is_closed()
+    enters('root', 'carol')
+
+
+# the container
+
+@case(7)
+def init_is_killed():
+    before = host.snapshot()
+    client = box.held('alice')
+    old = box.containers('alice')[0]['init']
+    os.kill(old, signal.SIGKILL)
+    assert box.finish(client).rc == 255
+    with box.session('alice') as alice:
+        assert alice(GOT_IN).out == 'got-in\n' and [c['init'] for c in box.containers('alice')] != [old]
+    enters('root')
+    host.settle(before)
+
+
+@case(7)
+def init_is_stopped():
+    box.config(tenants={'TimeoutSec': f'{3 * host.SLOW:.0f}'})
+    with box.session('alice') as alice:
+        alice('true')
+        init = box.containers('alice')[0]['init']
+        os.kill(init, signal.SIGSTOP)
+        try:
+            refused('alice')
+            enters('root', 'bob')
+            assert [c['state'] for c in box.containers('alice')] == ['silent']
+        finally:
+            os.kill(init, signal.SIGCONT)
+        assert alice(GOT_IN).out == 'got-in\n'
+        enters('alice')
+
+
+@case(7)
+def cgroup_is_frozen():
+    box.config(tenants={'TimeoutSec': f'{3 * host.SLOW:.0f}'})
+    before = host.snapshot()
+    with box.session('alice') as alice:
+        alice('true')
+        host.freeze('alice', True)
+        try:
+            refused('alice')
+            enters('root', 'bob')
+        finally:
+            host.freeze('alice', False)
+        assert alice(GOT_IN).out == 'got-in\n'
+        enters('alice')
+    host.settle(before)
+
+
+@case(7)
+def cgroup_is_full():
+    box.config(tenants={'TasksMax': '12'})
+    before = host.snapshot()
+    held = box.held('alice', 'for i in 1 2 3 4 5 6 7 8 9 10 11 12; do sleep 600 & done 2>/dev/null; exec cat')
+    host.wait_for('it is full', lambda: host.tasks('alice') >= 12)
+    done = box.ssh('alice', GOT_IN, timeout=15)
+    assert done.rc != 0 and 'got-in' not in done.out, done
+    enters('root', 'bob')
+    box.stop(held)
+    host.settle(before)
+    enters('alice')
+
+
+# lines left out of the stack, or wrong ones
+
+@case(7)
+def auth_line_is_left_out():
+    before = host.snapshot()
+    box.stack(without=('auth',))
+    nothing_runs()
+    enters('root', 'carol')
+    host.settle(before)
+
+
+@case(7)
+def an_unknown_argument_refuses_tenants():
+    for kind in ('account', 'auth', 'open'):
+        mark = host.log_mark()
+        box.stack(lines_of_ours={**box.LINES, kind: box.LINES[kind] + ' bogus'})
+        nothing_runs()
+        enters('root')
+        host.log_has(mark, 'sessbox.*bogus')
+
+
+@case(7)
+def join_is_not_said():
+    box.stack(lines_of_ours={**box.LINES, 'open': 'session required pam_sessbox.so open'})
+    nothing_runs()
+    enters('root', 'carol')
+
+
+# nobody calls close
+
+def kill_monitor():
+    client = box.held('alice', 'sleep 606 >/dev/null & exec cat')
+    leader = box.sessions('alice')[0]['leader']
+    os.kill(host.monitor_of(leader), signal.SIGKILL)
+    assert box.finish(client).rc == 255
+    host.wait_for('init ends all of alice', lambda: not host.of_user('alice'))
+    host.wait_for('init itself ends', lambda: 'sessbox-init' not in
+                  [name for _, name, _ in host.processes().values()])
+
+
+@case(7)
+def monitor_is_killed_and_the_next_login_cleans_up():
+    before = host.snapshot()
+    kill_monitor()
+    enters('alice')
+    host.settle(before)
+
+
+@case(7)
+def monitor_is_killed_and_gc_cleans_up():
+    before = host.snapshot()
+    kill_monitor()
+    assert box.sessctl('gc').rc == 0
+    host.settle(before)
+    enters('root')
+
+
+@case(7)
+def one_of_two_monitors_is_killed():
+    with box.session('alice') as alice:
+        alice('true')
+        leader = box.sessions('alice')[0]['leader']
+        other = box.held('alice')
+        second, = {s['leader'] for s in box.sessions('alice')} - {leader}
+        os.kill(host.monitor_of(second), signal.SIGKILL)
+        assert box.finish(other).rc == 255
+        assert alice(GOT_IN).out == 'got-in\n'
+        enters('alice')
+
+
+@case(7, same_by_design=True)
+def killing_ones_sshd_leaves_records_of_others_alone():
+    count = len(last('carol'))
+    carol = box.client(box.argv('carol', 'tty; exec cat', tty=True), stdin=-1)
+    number = int(carol.stdout.readline().strip().rpartition('/')[2])
+    with box.session('alice') as run:
+        channel = {'opts': run.keywords['opts'], 'tty': True}
+        held = [box.client(box.argv('alice', 'tty; exec cat', **channel), stdin=-1) for _ in range(number + 1)]
+        for client in held:
+            assert '/dev/pts/' in client.stdout.readline()
+        run('kill -9 $PPID')
+        host.wait_for('alice is out', lambda: not host.of_user('alice'))
+    assert 'carol' in who() and carol.poll() is None
+    lines = last('carol')
+    assert len(lines) == count + 1 and 'still logged in' in lines[0], lines

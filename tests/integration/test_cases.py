@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+import importlib
+
+import pytest
+
+import box
+import host
+from cases import CASES
+from conftest import FILES_OF_CASES
+
+for name in FILES_OF_CASES:
+    importlib.import_module(name)  # fills the table
+
+RUNS = [pytest.param(entry, contained, id=f'{entry.name}-{"with" if contained else "without"}')
+        for entry in sorted(CASES, key=lambda entry: entry.group) for contained in (True, False)]
+
+
+def run(entry, contained):
+    box.begin(contained)
+    try:
+        if contained or entry.same_by_design:
+            entry.run()
+        else:
+            with pytest.raises(AssertionError) as caught:
+                entry.run()
+            print('without our lines:', str(caught.value).splitlines()[0])
+    finally:
+        box.end()
+
+
+def clean_up():
+    """A case that failed must not make the next ones fail."""
+    box.sessctl('terminate', '--all')
+    box.kill_users()
+    box.sessctl('gc')
+
+
+@pytest.mark.parametrize('entry, contained', RUNS)
+def test_case(entry, contained):
+    before = host.snapshot()
+    try:
+        run(entry, contained)
+        host.settle(before)
+    except BaseException:
+        clean_up()
+        raise
