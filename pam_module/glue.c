@@ -254,7 +254,8 @@ static void set_environment(pam_handle_t *pamh, uid_t uid)
 	char runtime[64];
 	snprintf(runtime, sizeof(runtime), "XDG_RUNTIME_DIR=/run/user/%u", uid);
 	pam_putenv(pamh, runtime);
-	pam_putenv(pamh, "DBUS_SESSION_BUS_ADDRESS");
+	if (pam_getenv(pamh, "DBUS_SESSION_BUS_ADDRESS"))
+		pam_putenv(pamh, "DBUS_SESSION_BUS_ADDRESS");
 }
 
 static void close_helper_side(struct sb_request *q)

@@ -76,6 +76,16 @@ static int bind_holder(int run_fd, struct sb_err *err)
 	return 0;
 }
 
+static int pin(int cpu)
+{
+	cpu_set_t set;
+	if (cpu < 0)
+		return 0;
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	return sched_setaffinity(0, sizeof(set), &set) < 0 ? -errno : 0;
+}
+
 /* In the child: leaves the host's mounts for an empty read-only root. */
 static int become_template(const char *run_path)
 {
@@ -91,8 +101,8 @@ static int become_template(const char *run_path)
 	return sys_mount_setattr(AT_FDCWD, "/", 0, &ro, sizeof(ro)) < 0 ? -errno : 0;
 }
 
-/* A child in a fresh template namespace that stays until `hold` is closed. */
-static pid_t spawn_template(const char *run_path, int *hold, int *ret_err)
+/* A child in a fresh template namespace that stays until `hold` is closed; cpu -1 = any. */
+static pid_t spawn_template(const char *run_path, int cpu, int *hold, int *ret_err)
 {
 	int ready[2], stay[2];
 	if (pipe2(ready, O_CLOEXEC) < 0)
@@ -106,7 +116,9 @@ static pid_t spawn_template(const char *run_path, int *hold, int *ret_err)
 	if (pid == 0) {
 		char byte;
 		close(stay[1]);
-		int r = become_template(run_path);
+		int r = pin(cpu);
+		if (r == 0)
+			r = become_template(run_path);
 		if (write(ready[1], &r, sizeof(r)) == sizeof(r) && r == 0)
 			r = (int)read(stay[0], &byte, 1);
 		_exit(0);
@@ -121,28 +133,41 @@ static pid_t spawn_template(const char *run_path, int *hold, int *ret_err)
 	return pid < 0 ? saved : pid;
 }
 
+/* One template namespace, bound; -EINVAL also when the kernel takes it for an older one. */
+static int bind_template(const char *run_path, int cpu)
+{
+	char source[64], target[PATH_MAX];
+	cleanup_fd int hold = -1;
+	int r = 0;
+	pid_t pid = spawn_template(run_path, cpu, &hold, &r);
+	if (pid < 0)
+		return pid;
+	snprintf(source, sizeof(source), "/proc/%d/ns/mnt", pid);
+	if (r == 0)
+		r = sb_format(target, sizeof(target), "%s/ns/template", run_path);
+	if (r == 0 && mount(source, target, NULL, SB_MS_BIND, NULL) < 0)
+		r = -errno;
+	sb_close(&hold);
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	return r;
+}
+
+/*
+ * Against loops the kernel binds only a mount namespace that is younger than the caller's. Since
+ * 6.18 it tells the age by an id that each CPU takes from a batch of its own, so that a new one may
+ * count as older (seen; EINVAL): one made on the CPU where the caller's was made never does.
+ */
 static int make_template(int run_fd, const char *run_path, struct sb_err *err)
 {
 	cleanup_fd int file =
 		openat(run_fd, "ns/template", O_RDONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0400);
 	if (file < 0)
 		return sb_fail(err, errno, "make the template's mount point");
-	cleanup_fd int hold = -1;
-	int child_err = 0;
-	pid_t pid = spawn_template(run_path, &hold, &child_err);
-	if (pid < 0)
-		return sb_fail(err, pid, "fork for the template");
-	int r = child_err;
-	if (r == 0) {
-		char source[64], target[PATH_MAX];
-		snprintf(source, sizeof(source), "/proc/%d/ns/mnt", pid);
-		r = sb_format(target, sizeof(target), "%s/ns/template", run_path);
-		if (r == 0 && mount(source, target, NULL, SB_MS_BIND, NULL) < 0)
-			r = -errno;
-	}
-	sb_close(&hold);
-	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-		;
+	long cpus = sysconf(_SC_NPROCESSORS_CONF);
+	int r = -EINVAL;
+	for (int cpu = -1; r == -EINVAL && cpu < cpus && cpu < CPU_SETSIZE; cpu++)
+		r = bind_template(run_path, cpu);
 	return r < 0 ? sb_fail(err, r, "make the template mount namespace") : 0;
 }
 

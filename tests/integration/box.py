@@ -177,11 +177,13 @@ def end():
 
 
 def kill_users():
-    """Nobody but us ends what a case started on the host."""
-    for pid, (uid, _, _) in host.processes().items():
-        if uid in host.TEST_UIDS:
+    """Nobody but us ends what a case started on the host; some of it may be forking."""
+    def gone():
+        for pid in host.of_users(host.TEST_UIDS):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, 9)
+        return not host.of_users(host.TEST_UIDS)
+    host.wait_for('the end of what the case started', gone)
 
 
 # PAM stack and configuration

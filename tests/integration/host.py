@@ -104,9 +104,20 @@ def processes():
     return found
 
 
+def of_manager(pid):
+    """Does it belong to systemd's manager for the user, which has a life of its own?"""
+    try:
+        return '/user@' in Path('/proc', str(pid), 'cgroup').read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def of_users(uids):
+    return sorted(pid for pid, (uid, _, _) in processes().items() if uid in uids and not of_manager(pid))
+
+
 def of_user(user):
-    uid = pwd.getpwnam(user).pw_uid
-    return sorted(pid for pid, (owner, _, _) in processes().items() if owner == uid)
+    return of_users([pwd.getpwnam(user).pw_uid])
 
 
 def namespace(pid, name):
@@ -154,8 +165,8 @@ def mounts():
 
 
 def our_processes():
-    return {(pid, name) for pid, (uid, name, _) in processes().items()
-            if uid in TEST_UIDS or name.startswith('sessbox')}
+    known, users = processes(), of_users(TEST_UIDS)
+    return {(pid, name) for pid, (_, name, _) in known.items() if pid in users or name.startswith('sessbox')}
 
 
 def snapshot():
@@ -209,7 +220,7 @@ def journal(*arguments):
 def log_mark():
     if SINK:
         return len(SINK[0].lines)
-    return journal('-n0', '--show-cursor')[-1].removeprefix('-- cursor: ')
+    return journal('-n1', '--show-cursor')[-1].removeprefix('-- cursor: ')
 
 
 def log_since(mark):

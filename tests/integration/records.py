@@ -119,7 +119,7 @@ def other_modules_run_on_the_host_at_open_and_close():
     before_ours = len(text) - bool(box.STATE['contained'])
     box.replace(box.PAM, '\n'.join(text[:before_ours] + [line] + text[before_ours:]) + '\n')
     box.out_of('alice', 'true')
-    host.wait_for('both calls', lambda: log.exists() and log.read_text().count('_session alice') == 2)
+    host.wait_for('both calls', lambda: log.exists() and log.read_text().count('\nroot\n') == 2)
     opened, closed = re.split(r'^(?=close_session)', log.read_text(), flags=re.M)
     assert opened.startswith('open_session alice sshd 0\n') and closed.startswith('close_session alice sshd 0\n')
     assert opened.splitlines()[1:] == closed.splitlines()[1:], log.read_text()

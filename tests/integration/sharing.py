@@ -86,7 +86,7 @@ def the_first_login_may_leave_before_the_second():
 def the_last_logout_leaves_nothing():
     before = host.snapshot()
     box.out_of('alice', f'{STUBBORN} sleep 604 >/dev/null 2>&1 </dev/null &')
-    host.settle(before)
+    host.settle(before, 8)
     assert not host.of_user('alice') and not box.containers('alice')
 
 
