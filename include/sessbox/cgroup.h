@@ -133,6 +133,19 @@ int sb_cgroup_frozen(struct sb_cgroup *cg, const char *group);
 ssize_t sb_cgroup_pids(struct sb_cgroup *cg, const char *group, pid_t **ret);
 
 /*
+ * Limits and usage of the own cgroup, as a process inside a container sees them at /sys/fs/cgroup:
+ * for an ordinary user who asks about himself. As sb_cgroup_limits and sb_cgroup_usage.
+ */
+int sb_cgroup_own(struct sb_limits *ret_limits, unsigned int *ret_unsupported,
+		  struct sb_usage *ret_usage, struct sb_err *err);
+
+/*
+ * uids that have a tenant's group in any hierarchy, ascending, each once; *ret is malloc'ed.
+ * Returns the number or a negative errno.
+ */
+ssize_t sb_cgroup_tenants(const struct sb_cgroup *cg, uid_t **ret);
+
+/*
  * How a single-threaded process gets in. The parts together cover every hierarchy:
  *  - clone_fd: a directory for clone3(CLONE_INTO_CGROUP), or -1 on pure v1;
  *  - fds: files to write "0" to. For a process that is cloned into clone_fd these are the v1

@@ -14,6 +14,7 @@
 #include "sessbox/utmp.h"
 
 #define UNDO_MS 2000
+#define DROP_MS 100
 
 /* A login under way. */
 struct opening {
@@ -153,7 +154,8 @@ static int find_or_create(void *ctx, struct sb_err *err)
 			r = -EAGAIN; /* its helper died before it was complete */
 		if (r != -EAGAIN)
 			return r;
-		sb_container_drop_dead(&o->user, numbers[i], o->creation.request->deadline);
+		/* One that is still on its way out is left to its reaper: a login does not wait. */
+		sb_container_drop_dead(&o->user, numbers[i], sb_now_ms() + DROP_MS);
 	}
 	o->creation.number = n > 0 ? numbers[n - 1] + 1 : 1;
 	int r = set_limits(o, err);

@@ -81,7 +81,7 @@ def environment_is_passed():
 
 @case(4, same_by_design=True)
 def a_login_shell_reads_its_stdin():
-    done = box.ssh('alice', (), stdin='echo $0; pwd; exit 9\n')
+    done = box.ssh('alice', (), stdin='echo $0; pwd; exit 9\n', opts=['-T'])
     assert done.rc == 9 and done.out.endswith('-bash\n/home/alice\n') and not done.err, done
 
 

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <getopt.h>
+#include <stdio.h>
+
+#include "sessbox/str.h"
+#include "sessctl.h"
+
+/* Every option of every verb; a verb names those it takes. */
+static const struct row {
+	enum ctl_option bit;
+	const char *name;
+	char letter;	     /* 0 = none */
+	const char *operand; /* NULL = none */
+	size_t offset;	     /* of the operand in struct ctl_args */
+	const char *help;
+} rows[] = {
+	{ CTL_CONTAINERS, "containers", 0, NULL, 0, "a row per container, not per session" },
+	{ CTL_RUNTIME, "runtime", 0, NULL, 0, "only until the next boot" },
+	{ CTL_FORCE, "force", 0, NULL, 0, "even if processes may be killed" },
+	{ CTL_SERVICE, "service", 0, "SERVICE", offsetof(struct ctl_args, service),
+	  "a login through this PAM service (default: sshd)" },
+	{ CTL_MOUNTS, "mounts", 0, NULL, 0, "print the mount plan instead" },
+	{ CTL_SIGNAL, "signal", 's', "SIGNAL", offsetof(struct ctl_args, signal),
+	  "name or number (default: TERM)" },
+	{ CTL_ALL, "all", 0, NULL, 0, "all users; ends the holder of the cgroups, too" },
+	{ CTL_OUTPUT, "output", 'o', "COLUMNS", offsetof(struct ctl_args, output),
+	  "columns to print, separated by commas" },
+	{ CTL_NO_HEADINGS, "no-headings", 0, NULL, 0, "for scripts: bare lines" },
+	{ CTL_JSON, "json", 0, NULL, 0, "for programs" },
+};
+
+#define FIRST_LONG 256
+
+static void make_tables(struct option *options, char *letters)
+{
+	*letters++ = ':'; /* our own messages */
+	for (size_t i = 0; i < SB_ARRAY_SIZE(rows); i++) {
+		*options++ = (struct option){ rows[i].name,
+					      rows[i].operand ? required_argument : no_argument,
+					      NULL, FIRST_LONG + (int)i };
+		if (!rows[i].letter)
+			continue;
+		*letters++ = rows[i].letter;
+		if (rows[i].operand)
+			*letters++ = ':';
+	}
+	*options = (struct option){ 0 };
+	*letters = '\0';
+}
+
+static const struct row *find_row(int code)
+{
+	for (size_t i = 0; i < SB_ARRAY_SIZE(rows); i++)
+		if (code == FIRST_LONG + (int)i || (code == rows[i].letter && code))
+			return &rows[i];
+	return NULL;
+}
+
+static int check_count(const struct ctl_verb *verb, const struct ctl_args *args)
+{
+	/* --all stands for the names. */
+	int min = args->set & CTL_ALL ? 0 : verb->min;
+	int max = args->set & CTL_ALL ? 0 : verb->max;
+	if (args->n >= min && (max < 0 || args->n <= max))
+		return CTL_OK;
+	return ctl_fail(CTL_USAGE, "usage: sessctl %s %s", verb->name, verb->synopsis);
+}
+
+int ctl_args_parse(const struct ctl_verb *verb, int argc, char **argv, struct ctl_args *ret)
+{
+	struct option options[SB_ARRAY_SIZE(rows) + 1];
+	char letters[2 * SB_ARRAY_SIZE(rows) + 2];
+	struct ctl_args args = { 0 };
+	int code;
+	make_tables(options, letters);
+	opterr = 0;
+	while ((code = getopt_long(argc, argv, letters, options, NULL)) != -1) {
+		const struct row *row = find_row(code);
+		if (code == ':')
+			return ctl_fail(CTL_USAGE, "'%s' needs an operand", argv[optind - 1]);
+		if (!row)
+			return ctl_fail(CTL_USAGE, "unknown option '%s'", argv[optind - 1]);
+		if (!(verb->options & row->bit))
+			return ctl_fail(CTL_USAGE, "'%s' takes no --%s", verb->name, row->name);
+		args.set |= row->bit;
+		if (row->operand)
+			*(const char **)(void *)((char *)&args + row->offset) = optarg;
+	}
+	args.v = argv + optind;
+	args.n = argc - optind;
+	*ret = args;
+	return check_count(verb, ret);
+}
+
+void ctl_options_help(const struct ctl_verb *verb)
+{
+	for (size_t i = 0; i < SB_ARRAY_SIZE(rows); i++) {
+		char text[64];
+		if (!(verb->options & rows[i].bit))
+			continue;
+		snprintf(text, sizeof(text), "%s%c%s--%s%s%s", rows[i].letter ? "-" : "",
+			 rows[i].letter ? rows[i].letter : ' ', rows[i].letter ? ", " : "   ",
+			 rows[i].name, rows[i].operand ? " " : "",
+			 rows[i].operand ? rows[i].operand : "");
+		printf("  %-24s %s\n", text, rows[i].help);
+	}
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef SESSCTL_ROWS_H
+#define SESSCTL_ROWS_H
+
+/* The tables several verbs show: sessions, containers, limits. */
+#include "sessctl.h"
+#include "view.h"
+
+/* Rows for all sessions (user NULL), of one user, or one of his. The owner frees table->rows. */
+int ctl_session_table(const struct ctl_users *users, const struct ctl_user *user,
+		      const struct ctl_session *session, struct ctl_table *ret);
+
+/* Likewise; loads the configuration to find the stale ones, and says so if it cannot. */
+int ctl_container_table(const struct ctl_users *users, const struct ctl_user *user,
+			struct ctl_table *ret);
+
+/* One row for each limit. */
+struct ctl_limit {
+	const char *name;
+	struct ctl_amount value;
+	struct ctl_amount usage;
+	int supported;
+	const char *source; /* NULL = unknown */
+};
+#define CTL_LIMITS_N 5
+extern const struct ctl_column ctl_limit_columns[];
+#define CTL_LIMIT_COLUMNS_N 5
+#define CTL_LIMIT_COLUMNS_SHOWN 4 /* without the source */
+
+/*
+ * What is in force and used, from the kernel if the user (may be NULL) has a cgroup, else what the
+ * policy (may be NULL) would set. rows has CTL_LIMITS_N; they point into the policy and `sources`.
+ */
+struct ctl_sources {
+	char text[CTL_LIMITS_N][512];
+};
+void ctl_limit_rows(const struct ctl_user *user, const struct sb_policy *policy,
+		    const struct sb_config *config, struct ctl_limit *rows,
+		    struct ctl_sources *sources);
+
+/* The name of a limit's bit: "MemoryMax". */
+enum sb_limit_bit ctl_limit_bit(size_t i);
+
+#endif

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef SESSCTL_TARGET_H
+#define SESSCTL_TARGET_H
+
+/* Whom a verb is about: "USER|ID" on its command line. */
+#include "account.h"
+#include "view.h"
+
+struct ctl_target {
+	const char *name;
+	uid_t uid;
+	struct ctl_user *user;	     /* NULL = not logged in; then account is filled */
+	struct ctl_session *session; /* NULL = the whole user */
+	struct ctl_account account;
+};
+
+/*
+ * A number is a session's id; else, or if there is no such session, it is a user: one who is in,
+ * also when his account is gone, or one of the name service. An ordinary user finds himself alone.
+ * An exit status; what is wrong is said.
+ */
+int ctl_target_find(const struct ctl_users *users, const char *text, struct ctl_target *ret);
+
+#endif
