@@ -27,6 +27,8 @@ sessctl = $(patsubst src/sessctl/%.c,$B/o/sessctl/%.o,$(wildcard src/sessctl/*.c
 module  = $(patsubst pam_module/%.c,$B/o/module/%.o,$(wildcard pam_module/*.c)) $B/o/module/io.o
 man     = $(patsubst docs/%.scd,$B/man/%,$(wildcard docs/*.scd))
 
+unit    = $(patsubst tests/unit/test_%.c,$B/unit/test_%,$(wildcard tests/unit/test_*.c))
+
 all: programs $(man)
 programs: $B/pam_sessbox.so $B/sessbox-helper $B/sessbox-init $B/sessctl
 
@@ -34,6 +36,14 @@ $B/libsessbox.a: $(core)
 	rm -f $@ && $(AR) rcs $@ $^
 $B/sessbox-helper: $(helper) $B/libsessbox.a
 	$(CC) $(CFLAGS) -pie $(HARDEN) $(LDFLAGS) -o $@ $^ -liniparser
+# All of sessctl but its main: what the unit tests link.
+$B/libsessctl.a: $(filter-out %/main.o,$(sessctl))
+	rm -f $@ && $(AR) rcs $@ $^
+$B/unit/test_%: tests/unit/test_%.c $B/libsessctl.a $B/libsessbox.a | $B/unit
+	$(CC) $(CPPFLAGS) -Isrc/sessctl -Isrc/core $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka \
+		-liniparser -lsmartcols
+units: $(unit)
+
 # Fails, kills or hangs a chosen step of a login: for tests alone.
 $B/test/sessbox-helper: $(helper) tests/lib/faults.c $B/libsessbox.a | $B/test
 	$(CC) $(CPPFLAGS) $(CFLAGS) -fPIE -pie $(HARDEN) $(LDFLAGS) -o $@ $^ -liniparser
@@ -62,7 +72,7 @@ $B/o/module/io.o: src/core/io.c | $B/o/module
 $B/man/%: docs/%.scd | $B/man
 	scdoc <$< >$@
 
-$B/o/core $B/o/helper $B/o/init $B/o/sessctl $B/o/module $B/man $B/test:
+$B/o/core $B/o/helper $B/o/init $B/o/sessctl $B/o/module $B/man $B/test $B/unit:
 	mkdir -p $@
 
 install: programs
@@ -74,5 +84,5 @@ install: programs
 clean:
 	rm -rf $B
 
-.PHONY: all programs clean
+.PHONY: all programs units install clean
 -include $(wildcard $B/o/*/*.d)

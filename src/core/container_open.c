@@ -52,7 +52,7 @@ static void drop_user(void *ctx)
 			      sb_now_ms() + UNDO_MS);
 }
 
-static int make_cgroup(void *ctx, struct sb_err *err)
+static int find_cgroup(void *ctx, struct sb_err *err)
 {
 	struct opening *o = ctx;
 	const char *group = o->creation.cgroup_name;
@@ -61,9 +61,7 @@ static int make_cgroup(void *ctx, struct sb_err *err)
 		return r;
 	if (sb_cgroup_frozen(o->creation.cg, group) > 0)
 		return sb_fail_plain(err, EBUSY, "the cgroup '%s' is frozen", group);
-	if ((r = sb_cgroup_create(o->creation.cg, SB_CGROUP_INIT, err)) < 0)
-		return r;
-	return sb_cgroup_create(o->creation.cg, group, err);
+	return 0;
 }
 
 static int note_session(void *ctx, struct sb_err *err)
@@ -132,11 +130,34 @@ static int create_container(struct opening *o, struct sb_err *err)
 	return r;
 }
 
-/* The limits are in force before the first process is in. */
 static int set_limits(struct opening *o, struct sb_err *err)
 {
 	return sb_cgroup_apply(o->creation.cg, o->creation.cgroup_name, &policy_of(o)->set.limits,
 			       &o->grant.unsupported, err);
+}
+
+/* With the limits in force before the first process is in. */
+static int make_cgroup(struct opening *o, struct sb_err *err)
+{
+	int r = sb_cgroup_create(o->creation.cg, SB_CGROUP_INIT, err);
+	if (r == 0)
+		r = sb_cgroup_create(o->creation.cg, o->creation.cgroup_name, err);
+	return r < 0 ? r : set_limits(o, err);
+}
+
+/* The first container of the user whose init answers. 0, -EAGAIN for none, or an error. */
+static int find_container(struct opening *o, const uint32_t *numbers, size_t n, struct sb_err *err)
+{
+	for (size_t i = 0; i < n; i++) {
+		int r = sb_container_load(o->user.fd, numbers[i], &o->container);
+		/* Without a record its helper died before it was complete. */
+		r = r < 0 ? -EAGAIN : join_container(o, numbers[i], err);
+		if (r != -EAGAIN)
+			return r;
+		/* One that is still on its way out is left to its reaper: a login does not wait. */
+		sb_container_drop_dead(&o->user, numbers[i], sb_now_ms() + DROP_MS);
+	}
+	return -EAGAIN;
 }
 
 static int find_or_create(void *ctx, struct sb_err *err)
@@ -146,21 +167,17 @@ static int find_or_create(void *ctx, struct sb_err *err)
 	ssize_t n = sb_container_list(o->user.fd, &numbers);
 	if (n < 0)
 		return sb_fail(err, (int)n, "list the containers");
-	for (ssize_t i = 0; i < n; i++) {
-		int r = sb_container_load(o->user.fd, numbers[i], &o->container);
-		if (r == 0)
-			r = join_container(o, numbers[i], err);
-		else
-			r = -EAGAIN; /* its helper died before it was complete */
-		if (r != -EAGAIN)
-			return r;
-		/* One that is still on its way out is left to its reaper: a login does not wait. */
-		sb_container_drop_dead(&o->user, numbers[i], sb_now_ms() + DROP_MS);
-	}
+	int r = find_container(o, numbers, (size_t)n, err);
+	bool found = r == 0;
+	if (r < 0 && r != -EAGAIN)
+		return r;
+	/* Somebody may have removed the cgroup of a container that had no session left in it. */
+	if (!found || !sb_cgroup_exists(o->creation.cg, o->creation.cgroup_name))
+		r = make_cgroup(o, err);
+	if (r < 0 || found)
+		return r;
 	o->creation.number = n > 0 ? numbers[n - 1] + 1 : 1;
-	int r = set_limits(o, err);
-	if (r == 0)
-		r = create_container(o, err);
+	r = create_container(o, err);
 	if (r == 0)
 		o->container = o->creation.record;
 	return r;
@@ -329,7 +346,7 @@ int sb_session_check(uid_t uid, int64_t deadline, struct sb_err *err)
 
 static const struct sb_step open_steps[] = {
 	{ "lock", take_lock, drop_user },
-	{ "cgroup", make_cgroup, NULL }, /* undone with the user */
+	{ "cgroup", find_cgroup, NULL }, /* what is made in it goes with the user */
 	{ "session", note_session, NULL },
 	{ "container", find_or_create, leave },
 	{ "leftovers", drop_leftovers, NULL },

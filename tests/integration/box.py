@@ -24,7 +24,7 @@ DIR = Path('/var/lib/sessbox-test')
 PAM = Path('/etc/pam.d/sshd')
 CONFIG = Path('/etc/security/sessbox.conf')
 DROP_INS = Path('/etc/security/sessbox.d')
-HELPER = Path('/usr/libexec/sessbox/sessbox-helper')
+HELPER = host.HELPER
 FAULT_HELPER = TREE / 'build/test/sessbox-helper'
 FAULT = Path('/run/sessbox-fault')
 

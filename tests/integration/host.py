@@ -14,8 +14,10 @@ SLOW = float(os.environ.get('SESSBOX_TEST_SLOW', '1'))
 IN_VM = os.environ['SESSBOX_TEST_WHERE'] == 'vm'  # or 'sandbox', which tests/sandbox sets
 CGROUPS = Path('/sys/fs/cgroup')
 RUN = Path('/run/sessbox')
+HELPER = Path('/usr/libexec/sessbox/sessbox-helper')  # stand-ins are mounted over it
 UTMP = struct.Struct('=hxxi32s4s32s256shhiii16s20s')
 USER_PROCESS = 7
+KEPT = ('ns', 'etc', 'lock', 'next')  # below RUN: template, shared tree, counter of sessions and its lock
 TEST_UIDS = range(3001, 3200)  # users.py gives these to the tenants and their neighbours
 
 
@@ -152,8 +154,8 @@ def run_tree():
     found = set()
     for directory, names, files in os.walk(RUN):
         if Path(directory) == RUN:
-            names[:] = [n for n in names if not n.startswith(('ns', 'etc'))]
-            files = [n for n in files if not n.startswith(('ns', 'etc'))]
+            names[:] = [n for n in names if not n.startswith(KEPT)]
+            files = [n for n in files if not n.startswith(KEPT)]
         found |= {os.path.join(directory, n) for n in names + files}
     return found
 
@@ -161,7 +163,8 @@ def run_tree():
 def mounts():
     # not the first fields, which are numbers of the moment
     lines = (line.split() for line in Path('/proc/self/mountinfo').read_text().splitlines())
-    return {' '.join(line[3:6]) for line in lines if not line[4].startswith(str(RUN / 'ns'))}
+    return {' '.join(line[3:6]) for line in lines
+            if not line[4].startswith(str(RUN / 'ns')) and line[4] != str(HELPER)}
 
 
 def our_processes():
@@ -231,4 +234,7 @@ def log_has(mark, pattern, seconds=5):
     """Wait for a line in the log; the line."""
     def look():
         return next((line for line in log_since(mark) if re.search(pattern, line)), None)
-    return wait_for(f'{pattern!r} in the log', look, seconds)
+    try:
+        return wait_for(pattern, look, seconds)
+    except AssertionError:
+        raise AssertionError(f'no {pattern!r} in the log: {log_since(mark)}') from None

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "cgroup_tree.h"
 
-
 static void opens_each_mode(void **state)
 {
 	(void)state;

@@ -47,41 +47,37 @@ static const struct file fresh_v1[] = {
 	{ NULL, NULL },
 };
 
+static const struct {
+	struct sb_limits limits;
+	const char *memory, *swap, *tasks, *cpu, *weight;
+} v2_writes[] = {
+	{ { 536870912, 0, 100, 500000, 250 }, "536870912", "0", "100", "50000 100000", "250" },
+	{ { INF, INF, INF, INF, 100 }, "max", "max", "max", "max 100000", "100" },
+	{ { INF, 4096, 1, 10000, 1 }, "max", "4096", "1", "1000 100000", "1" },
+	/* At least a millisecond; never less than asked for. */
+	{ { 0, 0, 4194304, 1, 10000 }, "0", "0", "4194304", "1000 100000", "10000" },
+	{ { 1, 1, 4194305, 2000011, 10000 }, "1", "1", "max", "200002 100000", "10000" },
+};
+
 static void writes_v2(void **state)
 {
 	(void)state;
-	static const struct {
-		struct sb_limits limits;
-		const char *memory, *swap, *tasks, *cpu, *weight;
-	} cases[] = {
-		{ { 536870912, 0, 100, 500000, 250 },
-		  "536870912",
-		  "0",
-		  "100",
-		  "50000 100000",
-		  "250" },
-		{ { INF, INF, INF, INF, 100 }, "max", "max", "max", "max 100000", "100" },
-		{ { INF, 4096, 1, 10000, 1 }, "max", "4096", "1", "1000 100000", "1" },
-		/* At least a millisecond; never less than asked for. */
-		{ { 0, 0, 4194304, 1, 10000 }, "0", "0", "4194304", "1000 100000", "10000" },
-		{ { 1, 1, 4194305, 2000011, 10000 }, "1", "1", "max", "200002 100000", "10000" },
-	};
-	for (size_t i = 0; i < SB_ARRAY_SIZE(cases); i++) {
+	for (size_t i = 0; i < SB_ARRAY_SIZE(v2_writes); i++) {
 		struct tree t = tree_make();
 		unsigned int unsupported = ~0U;
 		struct sb_err err = { 0 };
 		tree_v2(&t);
 		put_files(&t, fresh_v2);
 		struct sb_cgroup *cg = tree_open(&t);
-		assert_int_equal(sb_cgroup_apply(cg, "u7", &cases[i].limits, &unsupported, &err),
-				 0);
+		assert_int_equal(
+			sb_cgroup_apply(cg, "u7", &v2_writes[i].limits, &unsupported, &err), 0);
 		assert_int_equal(unsupported, 0);
 		const struct file want[] = {
-			{ V2 "memory.max", cases[i].memory },
-			{ V2 "memory.swap.max", cases[i].swap },
-			{ V2 "pids.max", cases[i].tasks },
-			{ V2 "cpu.max", cases[i].cpu },
-			{ V2 "cpu.weight", cases[i].weight },
+			{ V2 "memory.max", v2_writes[i].memory },
+			{ V2 "memory.swap.max", v2_writes[i].swap },
+			{ V2 "pids.max", v2_writes[i].tasks },
+			{ V2 "cpu.max", v2_writes[i].cpu },
+			{ V2 "cpu.weight", v2_writes[i].weight },
 			{ NULL, NULL },
 		};
 		expect_files(&t, want);
@@ -90,71 +86,61 @@ static void writes_v2(void **state)
 	}
 }
 
+static const struct {
+	struct sb_limits limits;
+	unsigned int unsupported;
+	const char *memory, *memsw, *tasks, *quota, *shares;
+} v1_writes[] = {
+	{ { 536870912, 0, 100, 500000, 100 }, 0, "536870912", "536870912", "100", "50000", "1024" },
+	{ { INF, INF, INF, INF, 100 }, 0, "-1", "-1", "max", "-1", "1024" },
+	{ { 1048576, INF, 1, 10000, 1 }, 0, "1048576", "-1", "1", "1000", "10" },
+	{ { 1048576, 65536, 5000000, 1, 10000 }, 0, "1048576", "1114112", "max", "1000", "102400" },
+	{ { INF, INF, INF, INF, 0 }, 0, "-1", "-1", "max", "-1", "2" },
+	/* There is no way to say it. */
+	{ { INF, 65536, INF, INF, 100 },
+	  SB_LIMIT_MEMORY_SWAP_MAX,
+	  "-1",
+	  "-1",
+	  "max",
+	  "-1",
+	  "1024" },
+	/* The sum of two that are more than the kernel counts. */
+	{ { 1ULL << 62, 1ULL << 62, INF, INF, 100 },
+	  0,
+	  "4611686018427387904",
+	  "-1",
+	  "max",
+	  "-1",
+	  "1024" },
+	{ { 1ULL << 63, 1ULL << 63, INF, INF, 100 },
+	  0,
+	  "9223372036854775808",
+	  "-1",
+	  "max",
+	  "-1",
+	  "1024" },
+};
+
 static void writes_v1(void **state)
 {
 	(void)state;
-	static const struct {
-		struct sb_limits limits;
-		unsigned int unsupported;
-		const char *memory, *memsw, *tasks, *quota, *shares;
-	} cases[] = {
-		{ { 536870912, 0, 100, 500000, 100 },
-		  0,
-		  "536870912",
-		  "536870912",
-		  "100",
-		  "50000",
-		  "1024" },
-		{ { INF, INF, INF, INF, 100 }, 0, "-1", "-1", "max", "-1", "1024" },
-		{ { 1048576, INF, 1, 10000, 1 }, 0, "1048576", "-1", "1", "1000", "10" },
-		{ { 1048576, 65536, 5000000, 1, 10000 },
-		  0,
-		  "1048576",
-		  "1114112",
-		  "max",
-		  "1000",
-		  "102400" },
-		/* There is no way to say it. */
-		{ { INF, 65536, INF, INF, 100 },
-		  SB_LIMIT_MEMORY_SWAP_MAX,
-		  "-1",
-		  "-1",
-		  "max",
-		  "-1",
-		  "1024" },
-		/* The sum of two that are more than the kernel counts. */
-		{ { 1ULL << 62, 1ULL << 62, INF, INF, 100 },
-		  0,
-		  "4611686018427387904",
-		  "-1",
-		  "max",
-		  "-1",
-		  "1024" },
-		{ { 1ULL << 63, 1ULL << 63, INF, INF, 100 },
-		  0,
-		  "9223372036854775808",
-		  "-1",
-		  "max",
-		  "-1",
-		  "1024" },
-	};
-	for (size_t i = 0; i < SB_ARRAY_SIZE(cases); i++) {
+	for (size_t i = 0; i < SB_ARRAY_SIZE(v1_writes); i++) {
 		struct tree t = tree_make();
 		unsigned int unsupported = ~0U;
 		struct sb_err err = { 0 };
 		tree_hybrid(&t);
 		put_files(&t, fresh_v1);
 		struct sb_cgroup *cg = tree_open(&t);
-		assert_int_equal(sb_cgroup_apply(cg, "u7", &cases[i].limits, &unsupported, &err),
-				 0);
-		assert_int_equal(unsupported, cases[i].unsupported);
+		assert_int_equal(
+			sb_cgroup_apply(cg, "u7", &v1_writes[i].limits, &unsupported, &err), 0);
+		assert_int_equal(unsupported, v1_writes[i].unsupported);
 		const struct file want[] = {
-			{ MEMORY "memory.limit_in_bytes", cases[i].memory },
-			{ MEMORY "memory.memsw.limit_in_bytes", cases[i].memsw },
-			{ V1("pids") "pids.max", cases[i].tasks },
-			{ CPU "cpu.cfs_quota_us", cases[i].quota },
+			{ MEMORY "memory.limit_in_bytes", v1_writes[i].memory },
+			{ MEMORY "memory.memsw.limit_in_bytes", v1_writes[i].memsw },
+			{ V1("pids") "pids.max", v1_writes[i].tasks },
+			{ CPU "cpu.cfs_quota_us", v1_writes[i].quota },
 			{ CPU "cpu.cfs_period_us", "100000\n" },
-			{ CPU "cpu.shares", cases[i].shares },
+			{ CPU "cpu.shares", v1_writes[i].shares },
 			{ NULL, NULL },
 		};
 		expect_files(&t, want);

@@ -15,130 +15,105 @@ static void put(const struct tree *t, const char *dir, const char *file, const c
 	tree_put(t, path, text);
 }
 
+static const struct {
+	const char *memory, *swap, *tasks, *cpu, *weight;
+	struct sb_limits want;
+	int error;
+} v2_texts[] = {
+	{ "max\n", "max\n", "max\n", "max 100000\n", "100\n", { INF, INF, INF, INF, 100 }, 0 },
+	{ "4096\n", "0\n", "7\n", "50000 100000\n", "1\n", { 4096, 0, 7, 500000, 1 }, 0 },
+	{ "0\n", "1\n", "1\n", "10000 20000\n", "10000\n", { 0, 1, 1, 500000, 10000 }, 0 },
+	{ "1", "1", "1", "1 1000000", "1", { 1, 1, 1, 1, 1 }, 0 },
+	{ "1", "1", "1", "18446744073709551614 1", "1", { 1, 1, 1, INF, 1 }, 0 },
+	{ "\n", "1\n", "1\n", "1 1\n", "1\n", { 0 }, -EBADMSG },
+	{ "maximal\n", "1\n", "1\n", "1 1\n", "1\n", { 0 }, -EBADMSG },
+	{ "-1\n", "1\n", "1\n", "1 1\n", "1\n", { 0 }, -EBADMSG },
+	{ "1\n", "1 2\n", "1\n", "1 1\n", "1\n", { 0 }, -EBADMSG },
+	{ "1\n", "1\n", "99999999999999999999\n", "1 1\n", "1\n", { 0 }, -EBADMSG },
+	{ "1\n", "1\n", "1\n", "1\n", "1\n", { 0 }, -EBADMSG },
+	{ "1\n", "1\n", "1\n", "1 0\n", "1\n", { 0 }, -EBADMSG },
+	{ "1\n", "1\n", "1\n", "x 1\n", "1\n", { 0 }, -EBADMSG },
+	{ "1\n", "1\n", "1\n", "1 1\n", "1\n2\n", { 0 }, -EBADMSG },
+};
+
 static void reads_v2(void **state)
 {
 	(void)state;
-	static const struct {
-		const char *memory, *swap, *tasks, *cpu, *weight;
-		struct sb_limits want;
-		int error;
-	} cases[] = {
-		{ "max\n",
-		  "max\n",
-		  "max\n",
-		  "max 100000\n",
-		  "100\n",
-		  { INF, INF, INF, INF, 100 },
-		  0 },
-		{ "4096\n", "0\n", "7\n", "50000 100000\n", "1\n", { 4096, 0, 7, 500000, 1 }, 0 },
-		{ "0\n", "1\n", "1\n", "10000 20000\n", "10000\n", { 0, 1, 1, 500000, 10000 }, 0 },
-		{ "1", "1", "1", "1 1000000", "1", { 1, 1, 1, 1, 1 }, 0 },
-		{ "1", "1", "1", "18446744073709551614 1", "1", { 1, 1, 1, INF, 1 }, 0 },
-		{ "\n", "1\n", "1\n", "1 1\n", "1\n", { 0 }, -EBADMSG },
-		{ "maximal\n", "1\n", "1\n", "1 1\n", "1\n", { 0 }, -EBADMSG },
-		{ "-1\n", "1\n", "1\n", "1 1\n", "1\n", { 0 }, -EBADMSG },
-		{ "1\n", "1 2\n", "1\n", "1 1\n", "1\n", { 0 }, -EBADMSG },
-		{ "1\n", "1\n", "99999999999999999999\n", "1 1\n", "1\n", { 0 }, -EBADMSG },
-		{ "1\n", "1\n", "1\n", "1\n", "1\n", { 0 }, -EBADMSG },
-		{ "1\n", "1\n", "1\n", "1 0\n", "1\n", { 0 }, -EBADMSG },
-		{ "1\n", "1\n", "1\n", "x 1\n", "1\n", { 0 }, -EBADMSG },
-		{ "1\n", "1\n", "1\n", "1 1\n", "1\n2\n", { 0 }, -EBADMSG },
-	};
 	struct tree t = tree_make();
 	tree_v2(&t);
 	struct sb_cgroup *cg = tree_open(&t);
-	for (size_t i = 0; i < SB_ARRAY_SIZE(cases); i++) {
+	for (size_t i = 0; i < SB_ARRAY_SIZE(v2_texts); i++) {
 		struct sb_limits found = { 0 };
 		unsigned int unsupported = 42;
 		struct sb_err err;
-		put(&t, "", "memory.max", cases[i].memory);
-		put(&t, "", "memory.swap.max", cases[i].swap);
-		put(&t, "", "pids.max", cases[i].tasks);
-		put(&t, "", "cpu.max", cases[i].cpu);
-		put(&t, "", "cpu.weight", cases[i].weight);
+		put(&t, "", "memory.max", v2_texts[i].memory);
+		put(&t, "", "memory.swap.max", v2_texts[i].swap);
+		put(&t, "", "pids.max", v2_texts[i].tasks);
+		put(&t, "", "cpu.max", v2_texts[i].cpu);
+		put(&t, "", "cpu.weight", v2_texts[i].weight);
 		assert_int_equal(sb_cgroup_limits(cg, "u7", &found, &unsupported, &err),
-				 cases[i].error);
-		assert_memory_equal(&found, &cases[i].want, sizeof(found));
-		assert_int_equal(unsupported, cases[i].error ? 42 : 0);
+				 v2_texts[i].error);
+		assert_memory_equal(&found, &v2_texts[i].want, sizeof(found));
+		assert_int_equal(unsupported, v2_texts[i].error ? 42 : 0);
 	}
 	sb_cgroup_close(cg);
 	tree_remove(&t);
 }
 
+static const struct {
+	const char *memory, *memsw, *tasks, *quota, *period, *shares;
+	struct sb_limits want;
+	int error;
+} v1_texts[] = {
+	{ BIG, BIG, "max\n", "-1\n", "100000\n", "1024\n", { INF, INF, INF, INF, 100 }, 0 },
+	{ "4096\n", BIG, "7\n", "50000\n", "100000\n", "10\n", { 4096, INF, 7, 500000, 1 }, 0 },
+	{ "4096\n", "4096\n", "7\n", "9\n", "18\n", "102400\n", { 4096, 0, 7, 500000, 10000 }, 0 },
+	{ "4096\n", "12288\n", "7\n", "9\n", "18\n", "2\n", { 4096, 8192, 7, 500000, 1 }, 0 },
+	{ "4096\n",
+	  "12288\n",
+	  "7\n",
+	  "9\n",
+	  "18\n",
+	  "262144\n",
+	  { 4096, 8192, 7, 500000, 10000 },
+	  0 },
+	/* 64 KiB pages. */
+	{ "9223372036854710272\n",
+	  "9223372036854710272\n",
+	  "7\n",
+	  "-1\n",
+	  "1\n",
+	  "1024\n",
+	  { INF, INF, 7, INF, 100 },
+	  0 },
+	{ "x\n", BIG, "7\n", "9\n", "18\n", "2\n", { 0 }, -EBADMSG },
+	{ "1\n", "", "7\n", "9\n", "18\n", "2\n", { 0 }, -EBADMSG },
+	{ "1\n", BIG, "-1\n", "9\n", "18\n", "2\n", { 0 }, -EBADMSG },
+	{ "1\n", BIG, "7\n", "-2\n", "18\n", "2\n", { 0 }, -EBADMSG },
+	{ "1\n", BIG, "7\n", "9\n", "0\n", "2\n", { 0 }, -EBADMSG },
+	{ "1\n", BIG, "7\n", "9\n", "18\n", "262145\n", { 0 }, -EBADMSG },
+};
+
 static void reads_v1(void **state)
 {
 	(void)state;
-	static const struct {
-		const char *memory, *memsw, *tasks, *quota, *period, *shares;
-		struct sb_limits want;
-		int error;
-	} cases[] = {
-		{ BIG, BIG, "max\n", "-1\n", "100000\n", "1024\n", { INF, INF, INF, INF, 100 }, 0 },
-		{ "4096\n",
-		  BIG,
-		  "7\n",
-		  "50000\n",
-		  "100000\n",
-		  "10\n",
-		  { 4096, INF, 7, 500000, 1 },
-		  0 },
-		{ "4096\n",
-		  "4096\n",
-		  "7\n",
-		  "9\n",
-		  "18\n",
-		  "102400\n",
-		  { 4096, 0, 7, 500000, 10000 },
-		  0 },
-		{ "4096\n",
-		  "12288\n",
-		  "7\n",
-		  "9\n",
-		  "18\n",
-		  "2\n",
-		  { 4096, 8192, 7, 500000, 1 },
-		  0 },
-		{ "4096\n",
-		  "12288\n",
-		  "7\n",
-		  "9\n",
-		  "18\n",
-		  "262144\n",
-		  { 4096, 8192, 7, 500000, 10000 },
-		  0 },
-		/* 64 KiB pages. */
-		{ "9223372036854710272\n",
-		  "9223372036854710272\n",
-		  "7\n",
-		  "-1\n",
-		  "1\n",
-		  "1024\n",
-		  { INF, INF, 7, INF, 100 },
-		  0 },
-		{ "x\n", BIG, "7\n", "9\n", "18\n", "2\n", { 0 }, -EBADMSG },
-		{ "1\n", "", "7\n", "9\n", "18\n", "2\n", { 0 }, -EBADMSG },
-		{ "1\n", BIG, "-1\n", "9\n", "18\n", "2\n", { 0 }, -EBADMSG },
-		{ "1\n", BIG, "7\n", "-2\n", "18\n", "2\n", { 0 }, -EBADMSG },
-		{ "1\n", BIG, "7\n", "9\n", "0\n", "2\n", { 0 }, -EBADMSG },
-		{ "1\n", BIG, "7\n", "9\n", "18\n", "262145\n", { 0 }, -EBADMSG },
-	};
 	struct tree t = tree_make();
 	tree_v1(&t);
 	struct sb_cgroup *cg = tree_open(&t);
-	for (size_t i = 0; i < SB_ARRAY_SIZE(cases); i++) {
+	for (size_t i = 0; i < SB_ARRAY_SIZE(v1_texts); i++) {
 		struct sb_limits found = { 0 };
 		unsigned int unsupported = 42;
 		struct sb_err err;
-		put(&t, "memory", "memory.limit_in_bytes", cases[i].memory);
-		put(&t, "memory", "memory.memsw.limit_in_bytes", cases[i].memsw);
-		put(&t, "pids", "pids.max", cases[i].tasks);
-		put(&t, "cpu,cpuacct", "cpu.cfs_quota_us", cases[i].quota);
-		put(&t, "cpu,cpuacct", "cpu.cfs_period_us", cases[i].period);
-		put(&t, "cpu,cpuacct", "cpu.shares", cases[i].shares);
+		put(&t, "memory", "memory.limit_in_bytes", v1_texts[i].memory);
+		put(&t, "memory", "memory.memsw.limit_in_bytes", v1_texts[i].memsw);
+		put(&t, "pids", "pids.max", v1_texts[i].tasks);
+		put(&t, "cpu,cpuacct", "cpu.cfs_quota_us", v1_texts[i].quota);
+		put(&t, "cpu,cpuacct", "cpu.cfs_period_us", v1_texts[i].period);
+		put(&t, "cpu,cpuacct", "cpu.shares", v1_texts[i].shares);
 		assert_int_equal(sb_cgroup_limits(cg, "u7", &found, &unsupported, &err),
-				 cases[i].error);
-		assert_memory_equal(&found, &cases[i].want, sizeof(found));
-		assert_int_equal(unsupported, cases[i].error ? 42 : 0);
+				 v1_texts[i].error);
+		assert_memory_equal(&found, &v1_texts[i].want, sizeof(found));
+		assert_int_equal(unsupported, v1_texts[i].error ? 42 : 0);
 	}
 	sb_cgroup_close(cg);
 	tree_remove(&t);

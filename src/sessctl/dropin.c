@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "dropin.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+int ctl_escape_word(const char *word, char *buf, size_t size)
+{
+	size_t len = 0;
+	for (; *word; word++) {
+		unsigned char c = (unsigned char)*word;
+		bool plain = c > ' ' && c != 0x7f && !strchr("\"'\\#;", c);
+		if (len + 5 > size)
+			return -ENAMETOOLONG;
+		len += (size_t)snprintf(buf + len, size - len, plain ? "%c" : "\\x%02x", c);
+	}
+	buf[len] = '\0';
+	return len ? 0 : -EINVAL;
+}
+
+static int add(struct ctl_dropin *dropin, const char *key, const char *text, bool append)
+{
+	struct ctl_setting *v = reallocarray(dropin->v, dropin->n + 1, sizeof(*v));
+	if (!v)
+		return -ENOMEM;
+	dropin->v = v;
+	v[dropin->n] = (struct ctl_setting){ strdup(key), strdup(text), append };
+	dropin->n++;
+	return v[dropin->n - 1].key && v[dropin->n - 1].text ? 0 : -ENOMEM;
+}
+
+static void release(struct ctl_setting *setting)
+{
+	free(setting->key);
+	free(setting->text);
+}
+
+void ctl_dropin_clear(struct ctl_dropin *dropin)
+{
+	for (size_t i = 0; i < dropin->n; i++)
+		release(&dropin->v[i]);
+	free(dropin->v);
+	*dropin = (struct ctl_dropin){ 0 };
+}
+
+static int load_class(struct ctl_dropin *dropin, const struct sb_class *class, size_t file)
+{
+	int r = 0;
+	for (size_t i = 0; r == 0 && i < class->n; i++) {
+		const struct sb_entry *e = &class->entries[i];
+		if (e->file == file && e->key->kind != SB_KEY_MATCH)
+			r = add(dropin, e->key->name, e->text, e->append);
+	}
+	return r;
+}
+
+static bool is_in_file(const struct sb_class *class, size_t file)
+{
+	for (size_t i = 0; i < class->n; i++)
+		if (class->entries[i].file == file)
+			return true;
+	return false;
+}
+
+int ctl_dropin_load(struct ctl_dropin *dropin, const struct sb_config *config, const char *path,
+		    uid_t uid, struct sb_err *err)
+{
+	char own[32];
+	size_t file = 0;
+	snprintf(own, sizeof(own), "limit-%u", uid);
+	while (file < config->files.n && strcmp(config->files.v[file], path) != 0)
+		file++;
+	for (size_t i = 0; file < config->files.n && i < config->n; i++) {
+		const struct sb_class *class = &config->classes[i];
+		if (!is_in_file(class, file))
+			continue;
+		if (strcmp(class->name, own) != 0)
+			return sb_fail_plain(err, EEXIST,
+					     "'%s' is edited by hand: it has a section [%s]", path,
+					     class->name);
+		if (load_class(dropin, class, file) < 0)
+			return sb_fail(err, ENOMEM, "read '%s'", path);
+	}
+	return 0;
+}
+
+int ctl_dropin_set(struct ctl_dropin *dropin, const char *key, const char *text)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < dropin->n; i++) {
+		if (strcasecmp(dropin->v[i].key, key) == 0)
+			release(&dropin->v[i]);
+		else
+			dropin->v[kept++] = dropin->v[i];
+	}
+	dropin->n = kept;
+	return *text ? add(dropin, key, text, false) : 0;
+}
+
+int ctl_dropin_print(const struct ctl_dropin *dropin, uid_t uid, const char *user, char **ret,
+		     struct sb_err *err)
+{
+	char word[1100];
+	char *text = NULL;
+	size_t size = 0;
+	if (*user == '!' || ctl_escape_word(user, word, sizeof(word)) < 0)
+		return sb_fail_plain(err, EINVAL, "MatchUsers= cannot name the user '%s'", user);
+	FILE *out = open_memstream(&text, &size);
+	if (!out)
+		return sb_fail(err, ENOMEM, "write the drop-in");
+	fputs("# Written by `sessctl limit`, which replaces this file whole.\n", out);
+	fprintf(out, "[limit-%u]\nMatchUsers=%s\n", uid, word);
+	for (size_t i = 0; i < dropin->n; i++)
+		fprintf(out, "%s%s=%s\n", dropin->v[i].key, dropin->v[i].append ? "+" : "",
+			dropin->v[i].text);
+	if (fclose(out) != 0) {
+		free(text);
+		return sb_fail(err, ENOMEM, "write the drop-in");
+	}
+	*ret = text;
+	return 0;
+}

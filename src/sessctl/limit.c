@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "limit.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "rows.h"
+#include "sessbox/parse.h"
+#include "target.h"
+
+static const struct sb_key *limit_key(const char *name)
+{
+	const struct sb_key *key = sb_key_find(name);
+	return key && key->kind == SB_KEY_LIMIT ? key : NULL;
+}
+
+static int parse_wish(char *text, struct ctl_wish *ret)
+{
+	struct sb_err err = { 0 };
+	char *equals = strchr(text, '=');
+	if (!equals)
+		return ctl_fail(CTL_USAGE, "expected KEY=VALUE, got '%s'", text);
+	*equals = '\0';
+	ret->key = limit_key(text);
+	ret->text = equals + 1;
+	if (!ret->key)
+		return ctl_fail(CTL_USAGE, "'%s' is no limit, see: sessctl help limit", text);
+	if (*ret->text && sb_config_check_value(ret->key, ret->text, &err) < 0)
+		return ctl_fail(CTL_USAGE, "%s: %s", ret->key->name, err.msg);
+	return CTL_OK;
+}
+
+static int parse_wishes(const struct ctl_args *args, struct ctl_wish *wishes, size_t *ret_n)
+{
+	size_t n = 0;
+	for (int i = 1; i < args->n; i++) {
+		if (n == CTL_WISHES_MAX)
+			return ctl_fail(CTL_USAGE, "too many values");
+		int status = parse_wish(args->v[i], &wishes[n]);
+		if (status != CTL_OK)
+			return status;
+		for (size_t k = 0; k < n; k++)
+			if (wishes[k].key == wishes[n].key)
+				return ctl_fail(CTL_USAGE, "%s is given twice",
+						wishes[n].key->name);
+		n++;
+	}
+	*ret_n = n;
+	return CTL_OK;
+}
+
+static int change(const struct ctl_args *args)
+{
+	struct ctl_wish wishes[CTL_WISHES_MAX];
+	struct ctl_account account;
+	size_t n = 0;
+	if (geteuid() != 0)
+		return ctl_fail(CTL_NOT_PERMITTED, "only root may change limits");
+	int status = parse_wishes(args, wishes, &n);
+	if (status != CTL_OK)
+		return status;
+	if (ctl_account_find(args->v[0], &account) < 0)
+		return ctl_fail(CTL_MISSING, "no user '%s'", args->v[0]);
+	return ctl_limit_set(&account, wishes, n, args);
+}
+
+/* A user who is in but whose account is gone has no policy, and limits all the same. */
+static int resolve(const struct ctl_target *target, struct sb_config **config,
+		   struct sb_policy **policy, struct sb_err *err)
+{
+	struct ctl_account account = target->account;
+	const char *service = NULL;
+	if (target->user && ctl_account_find(target->name, &account) < 0)
+		return sb_fail_plain(err, ENOENT, "no account of the name '%s'", target->name);
+	if (target->user && target->user->n_sessions)
+		service = target->user->sessions[target->user->n_sessions - 1].rec.service;
+	int r = sb_config_load(NULL, NULL, config, err);
+	return r < 0 ? r : ctl_account_policy(&account, service, *config, policy, err);
+}
+
+static int show(const struct ctl_args *args)
+{
+	cleanup_users struct ctl_users users = { 0 };
+	cleanup_config struct sb_config *config = NULL;
+	cleanup_policy struct sb_policy *policy = NULL;
+	struct ctl_limit rows[CTL_LIMITS_N];
+	struct ctl_sources sources;
+	struct ctl_target target;
+	struct sb_err err = { 0 };
+	if (ctl_users_load(&users, &err) < 0)
+		return ctl_fail(CTL_FAILED, "%s", err.msg);
+	int status = ctl_target_find(&users, args->v[0], &target);
+	if (status != CTL_OK)
+		return status;
+	if (!users.self && resolve(&target, &config, &policy, &err) < 0)
+		ctl_warn("%s", err.msg);
+	if (policy && !policy->set.contain)
+		ctl_warn("no class contains '%s': these limits are not in force", target.name);
+	ctl_limit_rows(target.user, policy, config, rows, &sources);
+	const struct ctl_table table = { "limits", ctl_limit_columns, CTL_LIMIT_COLUMNS_N,
+					 rows,	   CTL_LIMITS_N,      sizeof(rows[0]) };
+	return ctl_show_table(&table, args);
+}
+
+int ctl_limit(const struct ctl_args *args)
+{
+	if (args->n > 1)
+		return change(args);
+	if (args->set & (CTL_RUNTIME | CTL_FORCE))
+		return ctl_fail(CTL_USAGE, "--runtime and --force go with KEY=VALUE");
+	return show(args);
+}
