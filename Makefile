@@ -29,7 +29,7 @@ man     = $(patsubst docs/%.scd,$B/man/%,$(wildcard docs/*.scd))
 
 unit    = $(patsubst tests/unit/test_%.c,$B/unit/test_%,$(wildcard tests/unit/test_*.c))
 
-all: programs $(man)
+all: programs $(man) $B/sessbox-tenants.service
 programs: $B/pam_sessbox.so $B/sessbox-helper $B/sessbox-init $B/sessctl
 
 $B/libsessbox.a: $(core)
@@ -75,14 +75,57 @@ $B/man/%: docs/%.scd | $B/man
 $B/o/core $B/o/helper $B/o/init $B/o/sessctl $B/o/module $B/man $B/test $B/unit:
 	mkdir -p $@
 
-install: programs
-	install -d $(DESTDIR)$(pamdir) $(DESTDIR)$(libexecdir) $(DESTDIR)$(sbindir)
+$B/sessbox-tenants.service: conf/systemd/sessbox-tenants.service.in | $B/o/core
+	sed 's|@libexecdir@|$(libexecdir)|; s|@sbindir@|$(sbindir)|' $< >$@
+
+install: all
+	install -d $(DESTDIR)$(pamdir) $(DESTDIR)$(libexecdir) $(DESTDIR)$(sbindir) \
+		$(DESTDIR)$(unitdir) $(DESTDIR)$(docdir)/examples $(DESTDIR)$(sysconfdir)/security \
+		$(DESTDIR)$(mandir)/man5 $(DESTDIR)$(mandir)/man8
 	install -m 0644 $B/pam_sessbox.so $(DESTDIR)$(pamdir)/
 	install -m 0755 $B/sessbox-helper $B/sessbox-init $(DESTDIR)$(libexecdir)/
-	[ ! -e $B/sessctl ] || install -m 0755 $B/sessctl $(DESTDIR)$(sbindir)/
+	install -m 0755 $B/sessctl $(DESTDIR)$(sbindir)/
+	install -m 0644 $B/sessbox-tenants.service $(DESTDIR)$(unitdir)/
+	install -m 0644 conf/pam.d/sshd.example $(DESTDIR)$(docdir)/examples/
+	install -m 0644 $(filter %.5,$(man)) $(DESTDIR)$(mandir)/man5/
+	install -m 0644 $(filter %.8,$(man)) $(DESTDIR)$(mandir)/man8/
+	[ -e $(DESTDIR)$(sysconfdir)/security/sessbox.conf ] || \
+		install -m 0644 conf/sessbox.conf $(DESTDIR)$(sysconfdir)/security/
+
+# Leaves the configuration; ends tenants and takes the template's two mounts down first. A stack that
+# names a missing module lets nobody in, root included.
+uninstall:
+	@if grep -ls pam_sessbox $(DESTDIR)$(sysconfdir)/pam.d/*; then \
+		echo "take the pam_sessbox lines out of these files first" >&2; exit 1; fi
+	[ -n "$(DESTDIR)" ] || [ ! -x $(sbindir)/sessctl ] || $(sbindir)/sessctl terminate --all
+	[ -n "$(DESTDIR)" ] || [ ! -x $(libexecdir)/sessbox-helper ] || $(libexecdir)/sessbox-helper release
+	rm -f $(DESTDIR)$(pamdir)/pam_sessbox.so $(DESTDIR)$(sbindir)/sessctl \
+		$(DESTDIR)$(unitdir)/sessbox-tenants.service \
+		$(patsubst $B/man/%.5,$(DESTDIR)$(mandir)/man5/%.5,$(filter %.5,$(man))) \
+		$(patsubst $B/man/%.8,$(DESTDIR)$(mandir)/man8/%.8,$(filter %.8,$(man)))
+	rm -rf $(DESTDIR)$(libexecdir) $(DESTDIR)$(docdir)
+
+demo:
+	tests/prepare build demo
+	$(MAKE) all
+	tests/demo
+
+check:
+	tests/prepare build check
+	tests/check
+
+# What takes longer than a check may.
+check-all: check
+	tests/fuzz/run
+	$(MAKE) bench
+
+bench:
+	tests/prepare build check
+	$(MAKE) all
+	tests/bench/run
 
 clean:
 	rm -rf $B
 
-.PHONY: all programs units install clean
+.PHONY: all programs units install uninstall demo check check-all bench clean
 -include $(wildcard $B/o/*/*.d)

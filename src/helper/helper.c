@@ -7,9 +7,11 @@
  *
  *   sessbox-helper          answers one request
  *   sessbox-helper hold     holds the delegated cgroup; run by sessbox-tenants.service
+ *   sessbox-helper release  takes down what outlives tenants; before removal from the system
  *   sessbox-helper --steps  lists the steps of a login
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -80,6 +82,22 @@ static int hold(void)
 	return r < 0;
 }
 
+/* Takes down the template's mounts and the run directory; for the removal of sessbox. */
+static int release(void)
+{
+	struct sb_err err = { 0 };
+	int r = sb_ns_enter_host(&err);
+	if (r == 0)
+		r = sb_collect_all(&err);
+	if (r == 0)
+		r = sb_ns_template_remove(SB_RUN_DIR, &err);
+	if (r == 0 && (r = sb_remove_tree(AT_FDCWD, SB_RUN_DIR)) < 0)
+		sb_fail(&err, r, "remove '%s'", SB_RUN_DIR);
+	if (r < 0)
+		fprintf(stderr, "sessbox-helper: %s\n", err.msg);
+	return r < 0;
+}
+
 static int list_steps(void)
 {
 	for (size_t t = 0; t < sb_session_tables_n; t++)
@@ -94,6 +112,7 @@ static const struct {
 	int (*run)(void);
 } modes[] = {
 	{ "hold", hold },
+	{ "release", release },
 	{ "--steps", list_steps },
 };
 
@@ -108,6 +127,6 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < SB_ARRAY_SIZE(modes); i++)
 		if (argc == 2 && strcmp(argv[1], modes[i].name) == 0)
 			return modes[i].run();
-	fprintf(stderr, "usage: sessbox-helper [hold|--steps]\n");
+	fprintf(stderr, "usage: sessbox-helper [hold|release|--steps]\n");
 	return 2;
 }
