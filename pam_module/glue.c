@@ -197,7 +197,12 @@ int pam_sm_setcred(pam_handle_t *pamh, int flags, int argc, const char **argv)
 		return PAM_IGNORE;
 	/* sshd ignores a failed setcred: the process ends here, and the caller logs why. */
 	const struct args args = parse_args(argc, argv);
-	if (box.phase == BOX_DOOMED || args.unknown || box_join(&box, box.said) < 0)
+	if (args.unknown) {
+		errno = EINVAL;
+		box_fail(box.said, "unknown argument on the auth line");
+		_exit(CHILD_REFUSED);
+	}
+	if (box.phase == BOX_DOOMED || box_join(&box, box.said) < 0)
 		_exit(CHILD_REFUSED);
 	return PAM_SUCCESS;
 }

@@ -156,22 +156,24 @@ static int weigh(void *ctx, struct sb_err *err)
 {
 	struct change *c = ctx;
 	struct sb_usage usage;
+	struct sb_limits live;
+	unsigned int unsupported;
 	char used[32], max[32];
 	uint64_t limit = c->now->set.limits.memory_max;
 	if (!c->live || c->force || sb_cgroup_usage(c->cg, c->group, &usage, NULL) < 0 ||
-	    usage.memory == SB_INFINITY || usage.memory <= limit ||
-	    limit >= c->before->set.limits.memory_max)
+	    sb_cgroup_limits(c->cg, c->group, &live, &unsupported, NULL) < 0 ||
+	    usage.memory == SB_INFINITY || usage.memory <= limit || limit >= live.memory_max)
 		return 0;
 	ctl_print_size(used, sizeof(used), usage.memory);
 	ctl_print_size(max, sizeof(max), limit);
 	c->status = CTL_REFUSED;
-	return sb_fail_plain(err, ECANCELED,
-			     "'%s' uses %s, more than MemoryMax=%s: the kernel will reclaim what it "
-			     "can and then %s; --force does it",
-			     c->account->name, used, max,
-			     sb_cgroup_mode(c->cg) == SB_CGROUP_V2
-				     ? "kill processes"
-				     : "refuse the limit if that is not enough");
+	return sb_fail_plain(
+		err, ECANCELED,
+		"'%s' uses %s, more than MemoryMax=%s: the kernel will reclaim what it "
+		"can and then %s; --force does it",
+		c->account->name, used, max,
+		sb_cgroup_mode(c->cg) == SB_CGROUP_V2 ? "kill processes"
+						      : "refuse the limit if that is not enough");
 }
 
 static int apply(void *ctx, struct sb_err *err)
@@ -246,9 +248,9 @@ static void tell_one(const struct change *c, const struct ctl_wish *wish)
 {
 	const struct sb_origin *origin = &c->now->origins[wish->key - sb_keys];
 	const char *file = origin->class ? c->config_now->files.v[origin->file] : NULL;
-	const char *state = !c->live			    ? "from the next login on"
+	const char *state = !c->live			   ? "from the next login on"
 			    : is_unsupported(c, wish->key) ? "unsupported by this kernel"
-							    : "in force";
+							   : "in force";
 	printf("%s=%s  %s\n", wish->key->name, origin->text, state);
 	if (*wish->text && (!file || strcmp(file, c->path) != 0))
 		ctl_warn("%s: '%s' [%s] has the last word, not '%s'", wish->key->name, file,
@@ -264,7 +266,8 @@ static void tell(const struct change *c)
 static void tell_uncontained(const struct change *c)
 {
 	if (!c->now->set.contain)
-		ctl_warn("no class contains '%s': the limits wait until one does", c->account->name);
+		ctl_warn("no class contains '%s': the limits wait until one does",
+			 c->account->name);
 }
 
 static void clear(struct change *c)

@@ -193,13 +193,11 @@ int ctl_container_table(const struct ctl_users *users, const struct ctl_user *us
 	for (size_t i = 0; i < users->n; i++)
 		for (size_t k = 0; k < users->v[i].n_containers; k++)
 			if (!user || user == &users->v[i])
-				rows[at++] = container_row(&users->v[i],
-							   &users->v[i].containers[k], config);
-	*ret = (struct ctl_table){ "containers",
-				   container_columns,
-				   SB_ARRAY_SIZE(container_columns),
-				   rows,
-				   at,
-				   sizeof(*rows) };
+				rows[at++] = container_row(&users->v[i], &users->v[i].containers[k],
+							   config);
+	*ret = (struct ctl_table){
+		"containers", container_columns, SB_ARRAY_SIZE(container_columns), rows,
+		at,	      sizeof(*rows)
+	};
 	return 0;
 }

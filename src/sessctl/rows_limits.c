@@ -26,10 +26,8 @@ static const struct {
 	}
 
 const struct ctl_column ctl_limit_columns[CTL_LIMIT_COLUMNS_N] = {
-	COLUMN(name, "limit", CTL_TEXT, false),
-	COLUMN(value, "value", CTL_LIMIT, true),
-	COLUMN(usage, "usage", CTL_LIMIT, true),
-	COLUMN(supported, "supported", CTL_BOOL, false),
+	COLUMN(name, "limit", CTL_TEXT, false),	   COLUMN(value, "value", CTL_LIMIT, true),
+	COLUMN(usage, "usage", CTL_LIMIT, true),   COLUMN(supported, "supported", CTL_BOOL, false),
 	COLUMN(source, "source", CTL_TEXT, false),
 };
 
@@ -64,8 +62,8 @@ void ctl_limit_rows(const struct ctl_user *user, const struct sb_policy *policy,
 		bool has_usage = limits[i].usage != NO_USAGE;
 		struct ctl_limit *row = &rows[i];
 		*row = (struct ctl_limit){ .name = key->name, .supported = supported };
-		row->value = (struct ctl_amount){ SB_INFINITY, key->type, supported,
-						  live || policy };
+		row->value =
+			(struct ctl_amount){ SB_INFINITY, key->type, supported, live || policy };
 		row->usage = (struct ctl_amount){ 0, key->type, true, has_usage };
 		if (policy) {
 			row->value.value = value_at(&policy->set, key->offset);

@@ -42,7 +42,6 @@ int ctl_show_table(const struct ctl_table *table, const struct ctl_args *args)
 		ctl_json_end(&j);
 		return CTL_OK;
 	}
-	int r = ctl_table_print(table, &choice,
-				args->set & CTL_NO_HEADINGS ? CTL_RAW : CTL_HEADED);
+	int r = ctl_table_print(table, &choice, args->set & CTL_NO_HEADINGS ? CTL_RAW : CTL_HEADED);
 	return r < 0 ? ctl_fail(CTL_FAILED, "print the table: %s", strerror(-r)) : CTL_OK;
 }

@@ -58,8 +58,8 @@ static void table_json(struct ctl_json *j, const struct ctl_table *table)
 
 static struct ctl_table limit_table(const struct picture *p)
 {
-	return (struct ctl_table){ "limits",	 ctl_limit_columns, CTL_LIMIT_COLUMNS_SHOWN,
-				   p->limits,	 CTL_LIMITS_N,	    sizeof(p->limits[0]) };
+	return (struct ctl_table){ "limits",  ctl_limit_columns, CTL_LIMIT_COLUMNS_SHOWN,
+				   p->limits, CTL_LIMITS_N,	 sizeof(p->limits[0]) };
 }
 
 static void usage_json(struct ctl_json *j, const struct picture *p)
@@ -140,8 +140,9 @@ static int print_text(const struct picture *p)
 {
 	char uid[16];
 	const struct ctl_table limits = limit_table(p);
-	const char *state = p->user ? "logged in" : p->contained ? "not logged in"
-								 : "not contained";
+	const char *state = p->user	   ? "logged in"
+			    : p->contained ? "not logged in"
+					   : "not contained";
 	snprintf(uid, sizeof(uid), "%u", p->uid);
 	const struct fact facts[] = {
 		{ .name = "user", .value = p->name },
@@ -164,9 +165,7 @@ static int fill(struct picture *p, const struct ctl_target *target, const struct
 	p->uid = target->uid;
 	p->name = target->name;
 	p->contained = policy && policy->set.contain;
-	p->class_name = p->user	       ? p->user->class_name
-			: p->contained ? policy->class_name
-				       : NULL;
+	p->class_name = p->user ? p->user->class_name : p->contained ? policy->class_name : NULL;
 	if (p->user && p->user->has_cgroup)
 		p->usage = p->user->usage;
 	ctl_limit_rows(p->user, p->contained ? policy : NULL, config, p->limits, &p->sources);
@@ -185,8 +184,9 @@ static int show_user(const struct ctl_users *users, const struct ctl_target *tar
 			     .sessions = { .name = "sessions" },
 			     .containers = { .name = "containers" } };
 	struct sb_err err = { 0 };
-	if (!target->user && (sb_config_load(NULL, NULL, &config, &err) < 0 ||
-			      ctl_account_policy(&target->account, NULL, config, &policy, &err) < 0))
+	if (!target->user &&
+	    (sb_config_load(NULL, NULL, &config, &err) < 0 ||
+	     ctl_account_policy(&target->account, NULL, config, &policy, &err) < 0))
 		ctl_warn("%s", err.msg);
 	int r = fill(&p, target, policy, config);
 	int status = r < 0		    ? ctl_fail(CTL_FAILED, "%s", strerror(-r))

@@ -198,8 +198,8 @@ void ctl_table_json(struct ctl_json *j, const struct ctl_table *table,
 static size_t find_column(const struct ctl_table *table, const char *name, size_t len)
 {
 	size_t i = 0;
-	while (i < table->n_columns && (strncasecmp(table->columns[i].name, name, len) != 0 ||
-					table->columns[i].name[len]))
+	while (i < table->n_columns &&
+	       (strncasecmp(table->columns[i].name, name, len) != 0 || table->columns[i].name[len]))
 		i++;
 	return i;
 }
@@ -233,7 +233,7 @@ static int add_column(struct libscols_table *t, const struct ctl_column *column)
 		heading[i] = (char)toupper((unsigned char)column->name[i]);
 	heading[i] = '\0';
 	return scols_table_new_column(t, heading, 0, column->right ? SCOLS_FL_RIGHT : 0) ? 0
-											  : -ENOMEM;
+											 : -ENOMEM;
 }
 
 static int add_row(struct libscols_table *t, const struct ctl_table *table, size_t i,

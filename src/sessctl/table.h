@@ -74,7 +74,7 @@ int ctl_choose(const struct ctl_table *table, const char *names, struct ctl_choi
 /* A cell for people; raw: the same without blanks in it. */
 void ctl_cell_text(const struct ctl_column *column, const void *row, bool raw, char *buf);
 
-void ctl_print_size(char *buf, size_t size, uint64_t bytes);		    /* "12.3M" */
+void ctl_print_size(char *buf, size_t size, uint64_t bytes);		     /* "12.3M" */
 void ctl_print_time(char *buf, size_t size, uint64_t seconds, bool in_json); /* local, or UTC */
 
 /* As an array of objects, within an object that has been begun. */

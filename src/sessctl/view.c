@@ -79,8 +79,8 @@ static int load_containers(struct ctl_user *user, int user_fd)
 		struct ctl_container *c = &user->containers[user->n_containers];
 		if (sb_container_load(user_fd, numbers[i], &c->rec) < 0)
 			continue;
-		c->state = sb_container_ask(user_fd, numbers[i], NULL, -1, sb_now_ms() + ASK_MS,
-					    NULL);
+		c->state =
+			sb_container_ask(user_fd, numbers[i], NULL, -1, sb_now_ms() + ASK_MS, NULL);
 		for (size_t k = 0; k < user->n_sessions; k++)
 			c->sessions += user->sessions[k].rec.container == numbers[i];
 		user->n_containers++;
@@ -108,14 +108,14 @@ static void find_processes(struct ctl_user *user)
 {
 	for (size_t i = 0; i < user->n_sessions; i++) {
 		struct ctl_session *s = &user->sessions[i];
-		const struct ctl_process *leader = ctl_process_child(
-			&user->processes, (pid_t)s->rec.caller, UINT32_MAX);
+		const struct ctl_process *leader =
+			ctl_process_child(&user->processes, (pid_t)s->rec.caller, UINT32_MAX);
 		s->leader = leader ? leader->proc.pid : 0;
 		const struct ctl_membership m = ctl_session_membership(user, s);
 		s->processes = 0;
 		for (size_t k = 0; k < user->processes.n; k++)
-			s->processes += ctl_process_is_member(&user->processes,
-							      &user->processes.v[k], &m);
+			s->processes +=
+				ctl_process_is_member(&user->processes, &user->processes.v[k], &m);
 		if (leader)
 			ctl_process_tty(&user->processes, s->leader, s->tty, sizeof(s->tty));
 	}
@@ -128,8 +128,9 @@ static int load_cgroup(struct ctl_user *user, struct sb_cgroup *cg)
 	if (!cg)
 		return 0;
 	sb_cgroup_tenant(group, user->uid);
-	user->has_cgroup = sb_cgroup_usage(cg, group, &user->usage, NULL) == 0 &&
-			   sb_cgroup_limits(cg, group, &user->limits, &user->unsupported, NULL) == 0;
+	user->has_cgroup =
+		sb_cgroup_usage(cg, group, &user->usage, NULL) == 0 &&
+		sb_cgroup_limits(cg, group, &user->limits, &user->unsupported, NULL) == 0;
 	ssize_t n = sb_cgroup_pids(cg, group, &pids);
 	return n < 0 ? (int)n : ctl_processes_read(pids, (size_t)n, &user->processes);
 }

@@ -67,8 +67,7 @@ static int derive_containers(struct ctl_user *user)
 	for (size_t i = 0; i < user->n_sessions; i++) {
 		const struct sb_session_record *rec = &user->sessions[i].rec;
 		size_t k = 0;
-		while (k < user->n_containers &&
-		       user->containers[k].rec.number != rec->container)
+		while (k < user->n_containers && user->containers[k].rec.number != rec->container)
 			k++;
 		struct ctl_container *c = &user->containers[k];
 		if (k == user->n_containers) {
@@ -89,8 +88,8 @@ static void look_at_cgroup(struct ctl_user *user, bool inside)
 	cleanup_cgroup struct sb_cgroup *cg = NULL;
 	char group[SB_CGROUP_NAME_MAX];
 	if (inside) {
-		user->has_cgroup = sb_cgroup_own(&user->limits, &user->unsupported, &user->usage,
-						 NULL) == 0;
+		user->has_cgroup =
+			sb_cgroup_own(&user->limits, &user->unsupported, &user->usage, NULL) == 0;
 		return;
 	}
 	sb_cgroup_tenant(group, user->uid);
@@ -111,8 +110,8 @@ static void find_processes(struct ctl_user *user)
 		const struct ctl_process *leader = ctl_process_child(&user->processes, 0, m.audit);
 		s->processes = user->n_sessions == 1 ? user->processes.n : 0;
 		for (size_t k = 0; user->n_sessions > 1 && k < user->processes.n; k++)
-			s->processes += ctl_process_is_member(&user->processes,
-							      &user->processes.v[k], &m);
+			s->processes +=
+				ctl_process_is_member(&user->processes, &user->processes.v[k], &m);
 		if (leader)
 			ctl_process_tty(&user->processes, leader->proc.pid, s->tty, sizeof(s->tty));
 	}

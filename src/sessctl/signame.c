@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "signal.h"
+#include "signame.h"
 
 #include <errno.h>
 #include <signal.h>

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sessbox/container.h"
+#include "sessbox/io.h"
+#include "sessctl.h"
+
+#define COLLECT_MS 5000
+
+/* What there is of a user, to tell afterwards what is gone. */
+struct stock {
+	uint32_t *sessions, *containers;
+	ssize_t n_sessions, n_containers;
+};
+
+static void clear_stock(struct stock *stock)
+{
+	free(stock->sessions);
+	free(stock->containers);
+}
+#define cleanup_stock __attribute__((cleanup(clear_stock)))
+
+static void take_stock(int run, uid_t uid, struct stock *stock)
+{
+	struct sb_user_dir dir;
+	if (sb_user_open(run, uid, &dir) < 0)
+		return;
+	stock->n_sessions = sb_session_list(dir.fd, &stock->sessions);
+	stock->n_containers = sb_container_list(dir.fd, &stock->containers);
+	sb_user_close(&dir);
+}
+
+static bool has(const uint32_t *list, ssize_t n, uint32_t number)
+{
+	for (ssize_t i = 0; i < n; i++)
+		if (list[i] == number)
+			return true;
+	return false;
+}
+
+static void tell(uid_t uid, const struct stock *before, const struct stock *after)
+{
+	for (ssize_t i = 0; i < before->n_sessions; i++)
+		if (!has(after->sessions, after->n_sessions, before->sessions[i]))
+			printf("removed session %u of uid %u\n", before->sessions[i], uid);
+	for (ssize_t i = 0; i < before->n_containers; i++)
+		if (!has(after->containers, after->n_containers, before->containers[i]))
+			printf("removed container %u of uid %u\n", before->containers[i], uid);
+}
+
+static int collect(int run, uid_t uid)
+{
+	cleanup_stock struct stock before = { 0 }, after = { 0 };
+	struct sb_err err = { 0 };
+	take_stock(run, uid, &before);
+	int r = sb_user_collect(uid, sb_now_ms() + COLLECT_MS, &err);
+	take_stock(run, uid, &after);
+	tell(uid, &before, &after);
+	if (r > 0)
+		printf("removed cgroup and records of uid %u\n", uid);
+	return r < 0 ? ctl_fail(CTL_FAILED, "uid %u: %s", uid, err.msg) : CTL_OK;
+}
+
+/* Cgroups whose records are gone: a run directory that was wiped. */
+static int collect_orphans(int run, const uid_t *known, ssize_t n_known)
+{
+	cleanup_cgroup struct sb_cgroup *cg = NULL;
+	cleanup_free uid_t *uids = NULL;
+	int status = CTL_OK;
+	ssize_t n = sb_cgroup_open(NULL, &cg, NULL) < 0 ? 0 : sb_cgroup_tenants(cg, &uids);
+	for (ssize_t i = 0; i < n; i++)
+		if (!has(known, n_known, uids[i]) && collect(run, uids[i]) != CTL_OK)
+			status = CTL_FAILED;
+	return status;
+}
+
+int ctl_gc(const struct ctl_args *args)
+{
+	cleanup_free uid_t *uids = NULL;
+	struct sb_err err = { 0 };
+	cleanup_fd int run = sb_run_open(&err);
+	(void)args;
+	if (run < 0)
+		return ctl_fail(CTL_FAILED, "%s", err.msg);
+	ssize_t n = sb_user_list(run, &uids);
+	if (n < 0)
+		return ctl_fail(CTL_FAILED, "list the users: %s", strerror((int)-n));
+	int status = CTL_OK;
+	for (ssize_t i = 0; i < n; i++)
+		if (collect(run, uids[i]) != CTL_OK)
+			status = CTL_FAILED;
+	int orphans = collect_orphans(run, uids, n);
+	return status != CTL_OK ? status : orphans;
+}

@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The measuring itself, inside the sandbox: every series in turn, round by round, so that what else
+the machine does hits all of them alike. Everything measured goes to standard output as JSON."""
+import contextlib
+import json
+import os
+import signal
+import struct
+import subprocess
+import sys
+import time
+from collections import defaultdict
+
+import scene
+from scene import DIR, FIRST, PROGRAMS, SECOND
+
+FEW, MANY = 20, 2000
+BLOCK = 10  # rounds between changes of the number of host mounts
+TRACED = 60
+SSH = ['ssh', '-F', 'none', '-i', str(DIR / 'key'), '-o', 'BatchMode=yes', '-o', 'LogLevel=ERROR',
+       '-o', 'StrictHostKeyChecking=no', '-o', 'UserKnownHostsFile=/dev/null']
+BWRAP = ['bwrap', '--unshare-all', '--ro-bind', '/', '/', 'true']
+UNSHARE = ['unshare', '--fork', '--pid', '--mount', '--uts', '--ipc', '--cgroup', 'true']
+
+
+def run(*cmd):
+    """What one run of a program of ours says: names and nanoseconds."""
+    done = subprocess.run([str(c) for c in cmd], stdout=subprocess.PIPE, text=True)
+    if done.returncode:
+        raise SystemExit(f'bench: {" ".join(map(str, cmd))}: exit {done.returncode}')
+    words = done.stdout.split()
+    return dict(zip(words[::2], map(int, words[1::2])))
+
+
+class Series:
+    def __init__(self):
+        self.samples = defaultdict(list)
+        self.init, self.flags = scene.container_of(SECOND)
+
+    def add(self, name, value):
+        self.samples[name].append(value)
+
+    def login(self, name, user):
+        """One login of the driver; its excluded parts are series of their own."""
+        t = run(scene.SSHD, 'once', user, scene.PAM_DIR)
+        if user == FIRST:
+            scene.gone(user)
+        self.add(name, t['open'] - t['tree'] + t['child'] - t['migrate'])
+        for part in ('account', 'close', 'tree', 'migrate', 'fork'):
+            self.add(f'{name} {part}', t[part])
+
+    def ours(self, suffix):
+        self.login('a' + suffix, FIRST)
+        self.login('b' + suffix, SECOND)
+
+    def round(self):
+        self.ours('')
+        nothing = PROGRAMS / 'nothing'
+        self.add('c', run(PROGRAMS / 'bare', 'create', SECOND, DIR / 'spec', nothing)['total'])
+        self.add('c2', run(PROGRAMS / 'bare', 'join', self.init, self.flags, nothing)['total'])
+        self.add('d', run(PROGRAMS / 'launch', *BWRAP)['total'])
+        self.add('e', run(PROGRAMS / 'launch', *UNSHARE)['total'])
+
+    def whole(self):
+        for name, port in scene.PORTS.items():
+            t = run(PROGRAMS / 'launch', *SSH, '-p', port, f'{FIRST}@127.0.0.1', 'true')
+            self.add(f'ssh {name}', t['total'])
+            scene.gone(FIRST)
+            time.sleep(0.03)  # the rest of the server's work, with and without
+
+
+def progress(what, i, n):
+    if sys.stderr.isatty() or i in (0, n - 1):
+        print(f'\rbench: {what} {i + 1}/{n}', end='\n' if i == n - 1 else '', file=sys.stderr)
+
+
+def measure_logins(series, rounds):
+    mounts = {}
+    for first in range(0, rounds, BLOCK):
+        block = range(first, min(first + BLOCK, rounds))
+        with scene.host_mounts(FEW):
+            mounts['few'] = scene.count_mounts()
+            for i in block:
+                series.round()
+                progress('logins', i, rounds)
+        with scene.host_mounts(MANY):
+            mounts['many'] = scene.count_mounts()
+            for i in block:
+                series.ours(' many')
+    return mounts
+
+
+def measure_ssh(series, rounds):
+    for i in range(rounds):
+        series.whole()
+        progress('ssh', i, rounds)
+
+
+# ---- where the time goes ----
+
+HEAD, EVENT = struct.Struct('=Q'), struct.Struct('=qc47s')
+
+
+def read_timeline(file):
+    data = file.read_bytes()
+    n = min(HEAD.unpack_from(data)[0], (len(data) - HEAD.size) // EVENT.size)
+    events = []
+    for i in range(n):
+        ns, strand, name = EVENT.unpack_from(data, HEAD.size + i * EVENT.size)
+        events.append((ns, strand.decode(), name.split(b'\0')[0].decode()))
+    return sorted(events)
+
+
+@contextlib.contextmanager
+def probed_helper():
+    """The benchmark's build of the helper in the place of the real one."""
+    real = scene.HELPER.with_suffix('.real')
+    new = scene.HELPER.with_suffix('.new')
+    os.rename(scene.HELPER, real)
+    new.write_bytes((PROGRAMS / 'sessbox-helper').read_bytes())
+    new.chmod(0o755)
+    os.rename(new, scene.HELPER)
+    try:
+        yield
+    finally:
+        os.rename(real, scene.HELPER)
+
+
+def trace(rounds):
+    file = DIR / 'timeline'
+    lines = {'a': [], 'b': []}
+    with probed_helper():
+        for _ in range(rounds):
+            for name, user in (('a', FIRST), ('b', SECOND)):
+                file.write_bytes(bytes(HEAD.size + 256 * EVENT.size))
+                run(scene.SSHD, 'once', user, scene.PAM_DIR)
+                if user == FIRST:
+                    scene.gone(user)
+                lines[name].append(read_timeline(file))
+    file.unlink()
+    return lines
+
+
+# ---- memory ----
+
+KINDS = ('Slab', 'KernelStack', 'PageTables', 'SecPageTables', 'Percpu', 'AnonPages', 'Shmem')
+
+
+def memory_in_use():
+    with open('/proc/meminfo', encoding='ascii') as f:
+        fields = dict(line.split(':') for line in f)
+    used = {k: int(fields[k].split()[0]) for k in KINDS if k in fields}
+    groups = 0
+    for base in scene.hierarchies():
+        for file in base.glob('*/memory.usage_in_bytes'), base.glob('*/memory.current'):
+            groups += sum(int(f.read_text()) for f in file)
+    used['charged to our cgroups'] = groups // 1024
+    return used
+
+
+def with_sessions(users):
+    with scene.session_of(users):
+        time.sleep(0.5)
+        return memory_in_use()
+
+
+def measure_memory(repeats):
+    """Eleven sessions in one container, and in eleven: the difference is ten containers, KiB."""
+    found = defaultdict(list)
+    for _ in range(repeats):
+        one = with_sessions([SECOND] * (len(scene.IDLE) + 1))
+        eleven = with_sessions([SECOND, *scene.IDLE])
+        for kind, kib in eleven.items():
+            found[kind].append((kib - one[kind]) / len(scene.IDLE))
+    return found
+
+
+def measure(rounds):
+    scene.make_users()
+    log = scene.drain_log()
+    scene.make_files()
+    try:
+        with scene.driver_as_sshd():
+            memory = measure_memory(5)
+            with scene.session_of([SECOND]):
+                scene.write_spec(SECOND)
+                series = Series()
+                for _ in range(3):
+                    series.round()
+                series.samples.clear()
+                mounts = measure_logins(series, rounds)
+                timelines = trace(min(rounds, TRACED))
+        with scene.both_sshd():
+            measure_ssh(series, rounds)
+    finally:
+        os.kill(log, signal.SIGTERM)
+    json.dump({'samples': series.samples, 'mounts': mounts, 'memory': memory,
+               'timelines': timelines, 'mode': scene.cgroup_mode(),
+               'hierarchies': len(scene.hierarchies()), 'kernel': os.uname().release}, sys.stdout)
