@@ -199,7 +199,7 @@ int sb_config_check_value(const struct sb_key *key, const char *text, struct sb_
 		struct sb_match match;
 	} scratch = { 0 };
 	const char *fault = sb_config_scan_value(text);
-	if (!fault && strlen(text) + strlen(key->name) + sizeof("+=") > SB_CONFIG_LINE_MAX)
+	if (!fault && strlen(text) + strlen(key->name) + strlen("+=") > SB_CONFIG_LINE_MAX)
 		fault = "expected a shorter value";
 	for (const char *p = text; !fault && *p; p++)
 		if (((unsigned char)*p < ' ' && *p != '\t') || *p == 0x7f)

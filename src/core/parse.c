@@ -364,7 +364,7 @@ static int take_field(const char **text, char *buf, size_t size)
 
 int sb_parse_bind(const char *text, struct sb_bind *ret)
 {
-	struct sb_bind b = { .recursive = true, .optional = text[0] == '-' };
+	struct sb_bind b = { .optional = text[0] == '-' };
 	char last[sizeof("norbind")] = "rbind";
 	size_t len = strlen(text);
 	if (len == 0 || text[len - 1] == ':')

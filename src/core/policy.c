@@ -113,8 +113,8 @@ static struct candidate judge(const struct sb_class *class, const struct sb_logi
 		c.level = c.level == LEVEL_NONE ? LEVEL_NONE : LEVEL_USER;
 	}
 	c.may_add = c.level < c.by_group && has_any(&m->groups, false);
-	c.may_exclude = (c.level > LEVEL_NONE || c.may_add) && has_any(&m->groups, true);
-	c.contain = c.level > LEVEL_NONE || c.may_add ? class_contain(class) : CONTAIN_UNSET;
+	c.may_exclude = has_any(&m->groups, true);
+	c.contain = class_contain(class);
 	return c;
 }
 
@@ -182,11 +182,10 @@ static int settle(struct resolver *r, struct candidate *c)
 	int in = c->may_add ? ask_any(r, groups, false) : 0;
 	if (in > 0)
 		c->level = c->by_group;
-	if (in >= 0 && c->may_exclude && c->level > LEVEL_NONE) {
+	if (in >= 0 && c->level > LEVEL_NONE) {
 		in = ask_any(r, groups, true);
 		c->level = in > 0 ? LEVEL_NONE : c->level;
 	}
-	c->may_add = c->may_exclude = false;
 	return in < 0 ? in : 0;
 }
 

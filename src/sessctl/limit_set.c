@@ -170,7 +170,7 @@ static int weigh(void *ctx, struct sb_err *err)
 	return sb_fail_plain(
 		err, ECANCELED,
 		"'%s' uses %s, more than MemoryMax=%s: the kernel will reclaim what it "
-		"can and then %s; --force does it",
+		"can, and then %s. --force does it all the same",
 		c->account->name, used, max,
 		sb_cgroup_mode(c->cg) == SB_CGROUP_V2 ? "kill processes"
 						      : "refuse the limit if that is not enough");

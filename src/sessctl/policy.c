@@ -22,7 +22,7 @@ struct row {
 
 #define COLUMN(member, type)                                                                       \
 	{                                                                                          \
-#member, type, offsetof(struct row, member), false                                 \
+#member, type, offsetof(struct row, member), 0                                     \
 	}
 
 static const struct ctl_column columns[] = {

@@ -8,9 +8,9 @@
 #include "account.h"
 #include "sessbox/parse.h"
 
-#define COLUMN(row, member, name, type, right)                                                     \
+#define COLUMN(row, member, name, type, flags)                                                     \
 	{                                                                                          \
-		name, type, offsetof(struct row, member), right                                    \
+		name, type, offsetof(struct row, member), flags                                    \
 	}
 
 /* ---- sessions ---- */
@@ -31,18 +31,18 @@ struct session_row {
 };
 
 static const struct ctl_column session_columns[] = {
-	COLUMN(session_row, id, "id", CTL_COUNT, true),
-	COLUMN(session_row, user, "user", CTL_TEXT, false),
-	COLUMN(session_row, uid, "uid", CTL_COUNT, true),
-	COLUMN(session_row, class_name, "class", CTL_TEXT, false),
-	COLUMN(session_row, service, "service", CTL_TEXT, false),
-	COLUMN(session_row, tty, "tty", CTL_TEXT, false),
-	COLUMN(session_row, from, "from", CTL_TEXT, false),
-	COLUMN(session_row, leader, "leader", CTL_COUNT, true),
-	COLUMN(session_row, since, "since", CTL_TIME, false),
-	COLUMN(session_row, processes, "processes", CTL_COUNT, true),
-	COLUMN(session_row, memory, "memory", CTL_SHARED, true),
-	COLUMN(session_row, memory_max, "memory-max", CTL_SHARED, true),
+	COLUMN(session_row, id, "id", CTL_COUNT, CTL_RIGHT),
+	COLUMN(session_row, user, "user", CTL_TEXT, 0),
+	COLUMN(session_row, uid, "uid", CTL_COUNT, CTL_RIGHT),
+	COLUMN(session_row, class_name, "class", CTL_TEXT, 0),
+	COLUMN(session_row, service, "service", CTL_TEXT, 0),
+	COLUMN(session_row, tty, "tty", CTL_TEXT, 0),
+	COLUMN(session_row, from, "from", CTL_TEXT, 0),
+	COLUMN(session_row, leader, "leader", CTL_COUNT, CTL_RIGHT),
+	COLUMN(session_row, since, "since", CTL_TIME, 0),
+	COLUMN(session_row, processes, "processes", CTL_COUNT, CTL_RIGHT),
+	COLUMN(session_row, memory, "memory", CTL_SHARED, CTL_RIGHT),
+	COLUMN(session_row, memory_max, "memory-max", CTL_SHARED, CTL_RIGHT),
 };
 
 /* "" is how a record says none. */
@@ -110,18 +110,18 @@ struct container_row {
 };
 
 static const struct ctl_column container_columns[] = {
-	COLUMN(container_row, user, "user", CTL_TEXT, false),
-	COLUMN(container_row, uid, "uid", CTL_COUNT, true),
-	COLUMN(container_row, class_name, "class", CTL_TEXT, false),
-	COLUMN(container_row, number, "container", CTL_COUNT, true),
-	COLUMN(container_row, init, "init", CTL_COUNT, true),
-	COLUMN(container_row, sessions, "sessions", CTL_COUNT, true),
-	COLUMN(container_row, since, "since", CTL_TIME, false),
-	COLUMN(container_row, processes, "processes", CTL_COUNT, true),
-	COLUMN(container_row, memory, "memory", CTL_SHARED, true),
-	COLUMN(container_row, memory_max, "memory-max", CTL_SHARED, true),
-	COLUMN(container_row, state, "state", CTL_TEXT, false),
-	COLUMN(container_row, stale, "stale", CTL_BOOL, false),
+	COLUMN(container_row, user, "user", CTL_TEXT, 0),
+	COLUMN(container_row, uid, "uid", CTL_COUNT, CTL_RIGHT),
+	COLUMN(container_row, class_name, "class", CTL_TEXT, 0),
+	COLUMN(container_row, number, "container", CTL_COUNT, CTL_RIGHT),
+	COLUMN(container_row, init, "init", CTL_COUNT, CTL_RIGHT),
+	COLUMN(container_row, sessions, "sessions", CTL_COUNT, CTL_RIGHT),
+	COLUMN(container_row, since, "since", CTL_TIME, 0),
+	COLUMN(container_row, processes, "processes", CTL_COUNT, CTL_RIGHT),
+	COLUMN(container_row, memory, "memory", CTL_SHARED, CTL_RIGHT),
+	COLUMN(container_row, memory_max, "memory-max", CTL_SHARED, CTL_RIGHT),
+	COLUMN(container_row, state, "state", CTL_TEXT, 0),
+	COLUMN(container_row, stale, "stale", CTL_BOOL, 0),
 };
 
 /* Does the policy of a login of today still make such a container? Negative: cannot be told. */

@@ -20,15 +20,15 @@ static const struct {
 	{ "CPUWeight", SB_LIMIT_CPU_WEIGHT, NO_USAGE },
 };
 
-#define COLUMN(member, name, type, right)                                                          \
+#define COLUMN(member, name, type, flags)                                                          \
 	{                                                                                          \
-		name, type, offsetof(struct ctl_limit, member), right                              \
+		name, type, offsetof(struct ctl_limit, member), flags                              \
 	}
 
 const struct ctl_column ctl_limit_columns[CTL_LIMIT_COLUMNS_N] = {
-	COLUMN(name, "limit", CTL_TEXT, false),	   COLUMN(value, "value", CTL_LIMIT, true),
-	COLUMN(usage, "usage", CTL_LIMIT, true),   COLUMN(supported, "supported", CTL_BOOL, false),
-	COLUMN(source, "source", CTL_TEXT, false),
+	COLUMN(name, "limit", CTL_TEXT, 0),	      COLUMN(value, "value", CTL_LIMIT, CTL_RIGHT),
+	COLUMN(usage, "usage", CTL_LIMIT, CTL_RIGHT), COLUMN(supported, "supported", CTL_BOOL, 0),
+	COLUMN(source, "source", CTL_TEXT, 0),
 };
 
 enum sb_limit_bit ctl_limit_bit(size_t i)

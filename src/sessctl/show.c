@@ -98,8 +98,8 @@ struct fact {
 };
 
 static const struct ctl_column fact_columns[] = {
-	{ "name", CTL_TEXT, offsetof(struct fact, name), false },
-	{ "value", CTL_TEXT, offsetof(struct fact, value), false },
+	{ "name", CTL_TEXT, offsetof(struct fact, name), 0 },
+	{ "value", CTL_TEXT, offsetof(struct fact, value), 0 },
 };
 
 static void print_facts(const struct fact *facts, size_t n)
@@ -151,6 +151,8 @@ static int print_text(const struct picture *p)
 		{ .name = "state", .value = state },
 	};
 	print_facts(facts, SB_ARRAY_SIZE(facts));
+	if (!p->user && !p->contained)
+		return CTL_OK; /* what he does is not ours to count */
 	print_block("Containers", &p->containers);
 	print_block("Sessions", &p->sessions);
 	print_block("Limits", &limits);

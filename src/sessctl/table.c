@@ -212,13 +212,13 @@ int ctl_choose(const struct ctl_table *table, const char *names, struct ctl_choi
 		choice.v[choice.n] = choice.n;
 		choice.n++;
 	}
-	for (const char *at = names; at; at = strchr(at, ',')) {
-		at += *at == ',';
+	for (const char *at = names; at;) {
 		size_t len = strcspn(at, ","), found = find_column(table, at, len);
 		if (found == table->n_columns || choice.n == CTL_COLUMNS_MAX) {
 			snprintf(ret_bad, size, "%.*s", (int)len, at);
 			return -EINVAL;
 		}
+		at = at[len] ? at + len + 1 : NULL;
 		choice.v[choice.n++] = found;
 	}
 	*ret = choice;
@@ -232,8 +232,9 @@ static int add_column(struct libscols_table *t, const struct ctl_column *column)
 	for (i = 0; column->name[i] && i + 1 < sizeof(heading); i++)
 		heading[i] = (char)toupper((unsigned char)column->name[i]);
 	heading[i] = '\0';
-	return scols_table_new_column(t, heading, 0, column->right ? SCOLS_FL_RIGHT : 0) ? 0
-											 : -ENOMEM;
+	int flags = (column->flags & CTL_RIGHT ? SCOLS_FL_RIGHT : 0) |
+		    (column->flags & CTL_WRAP ? SCOLS_FL_WRAP : 0);
+	return scols_table_new_column(t, heading, 0, flags) ? 0 : -ENOMEM;
 }
 
 static int add_row(struct libscols_table *t, const struct ctl_table *table, size_t i,

@@ -39,11 +39,16 @@ struct ctl_amount {
 	bool known;
 };
 
+enum ctl_column_flag {
+	CTL_RIGHT = 1 << 0, /* numbers */
+	CTL_WRAP = 1 << 1,  /* long text: in a terminal it gets several lines */
+};
+
 struct ctl_column {
 	const char *name; /* in JSON and in -o; the heading in capitals */
 	enum ctl_cell type;
 	size_t offset;
-	bool right;
+	unsigned int flags; /* enum ctl_column_flag */
 };
 
 struct ctl_table {

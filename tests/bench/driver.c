@@ -99,9 +99,11 @@ static void run_child(pam_handle_t *pamh, const char *user)
 
 static void close_session(pam_handle_t *pamh)
 {
+	timeline_note(STRAND_LOGIN, "close", "begin");
 	int64_t from = now_ns();
 	check(pamh, "pam_close_session", pam_close_session(pamh, 0));
 	figures->close = now_ns() - from;
+	timeline_note(STRAND_LOGIN, "close", "end");
 	pam_end(pamh, PAM_SUCCESS);
 }
 

@@ -143,25 +143,47 @@ def trace(rounds):
 
 # ---- memory ----
 
-KINDS = ('Slab', 'KernelStack', 'PageTables', 'SecPageTables', 'Percpu', 'AnonPages', 'Shmem')
+KINDS = {'Slab': 'kernel objects', 'KernelStack': 'kernel stacks', 'Shmem': 'tmpfs'}
+OWN = ('Private_Clean', 'Private_Dirty', 'VmPTE')
 
 
-def memory_in_use():
-    with open('/proc/meminfo', encoding='ascii') as f:
-        fields = dict(line.split(':') for line in f)
-    used = {k: int(fields[k].split()[0]) for k in KINDS if k in fields}
-    groups = 0
+def kib_of(file, names):
+    """The named lines "Name: N kB" of a file of /proc."""
+    found = {}
+    with open(file, encoding='ascii') as f:
+        for line in f:
+            name, _, rest = line.partition(':')
+            if name in names:
+                found[name] = int(rest.split()[0])
+    return found
+
+
+def init_in_use(users):
+    """What the inits of the users have for themselves alone, page tables included."""
+    total = 0
+    for user in set(users):
+        init, _ = scene.container_of(user)
+        total += sum(kib_of(f'/proc/{init}/smaps_rollup', OWN).values())
+        total += sum(kib_of(f'/proc/{init}/status', OWN).values())
+    return total
+
+
+def memory_in_use(users):
+    """KiB. The first kinds are the whole machine's, so what else runs on it shows."""
+    used = {KINDS[k]: v for k, v in kib_of('/proc/meminfo', KINDS).items()}
+    used['init itself'] = init_in_use(users)
+    charged = 0
     for base in scene.hierarchies():
-        for file in base.glob('*/memory.usage_in_bytes'), base.glob('*/memory.current'):
-            groups += sum(int(f.read_text()) for f in file)
-    used['charged to our cgroups'] = groups // 1024
+        for pattern in '*/memory.usage_in_bytes', '*/memory.current':
+            charged += sum(int(f.read_text()) for f in base.glob(pattern))
+    used['(charged to the cgroups)'] = charged // 1024
     return used
 
 
 def with_sessions(users):
     with scene.session_of(users):
         time.sleep(0.5)
-        return memory_in_use()
+        return memory_in_use(users)
 
 
 def measure_memory(repeats):
@@ -176,9 +198,10 @@ def measure_memory(repeats):
 
 
 def measure(rounds):
+    scene.take_precedence()
     scene.make_users()
-    log = scene.drain_log()
     scene.make_files()
+    log = scene.drain_log()
     try:
         with scene.driver_as_sshd():
             memory = measure_memory(5)

@@ -79,6 +79,6 @@ int __wrap_sb_plan_verify(const struct sb_plan *plan, struct sb_err *err)
 {
 	timeline_note(STRAND_INIT, "init", "verify the tree");
 	int r = __real_sb_plan_verify(plan, err);
-	timeline_note(STRAND_INIT, "init", "drop privileges, exec");
+	timeline_note(STRAND_INIT, "init", "end"); /* what follows is privileges and exec */
 	return r;
 }

@@ -27,7 +27,7 @@ static const char good[] = "# comment with # and ; and = and [x]\n"
 			   " \t \n"
 			   "[DEFAULTS]\n"
 			   "contain = NO\n"
-			   "[Students.2024_a-b@c+d]\n"
+			   "[STUDENTSaz.09_-@+]\n"
 			   "\tMATCHGROUPS\t=\tDomain\\x20Users  \"other users\" \t\n"
 			   "MatchUsers=\"Alice;#\"\n"
 			   "AllowServices=\n"
@@ -58,7 +58,7 @@ static void accept_good(void **state)
 	assert_int_equal(config->n, 2);
 	assert_string_equal(config->classes[0].name, SB_CLASS_DEFAULTS);
 	const struct sb_class *c = &config->classes[1];
-	assert_string_equal(c->name, "students.2024_a-b@c+d");
+	assert_string_equal(c->name, "studentsaz.09_-@+");
 	assert_int_equal(c->n, SB_ARRAY_SIZE(good_entries));
 	for (size_t i = 0; i < c->n; i++) {
 		assert_string_equal(c->entries[i].text, good_entries[i].text);
@@ -233,6 +233,7 @@ static const struct value {
 	{ "BindPaths", "/a\\x0a", false },
 	{ "BindPaths", "/a\n/b", false },
 	{ "BindPaths", "/a \\", false },
+	{ "MatchUsers", "a\\\\", false }, /* good words, but a continued line */
 	{ "BindPaths", "\"\"", false },
 	{ "BindPaths", "", true },
 	{ "TmpSize", "100%", true },
@@ -240,6 +241,8 @@ static const struct value {
 	{ "TmpSize", "1G", true },
 	{ "Hostname", "\\x41", true },
 	{ "Hostname", "", false },
+	{ "Hostname", "\"\"", false },
+	{ "Hostname", "a_b", false },
 	{ "RootDirectory", "\"/\"", true },
 	{ "MatchUIDs", "0 1-4294967294 !5-6", true },
 	{ "MatchUIDs", "5-", false },
@@ -259,10 +262,61 @@ static void check_values(void **state)
 		if (r != (values[i].good ? 0 : -EINVAL))
 			fail_msg("%s=%s: %d %s", key->name, values[i].text, r, err.msg);
 	}
-	char text[SB_CONFIG_LINE_MAX + 1];
-	memset(text, 'x', sizeof(text) - 1);
-	text[sizeof(text) - 1] = '\0';
-	assert_int_equal(sb_config_check_value(sb_key_find("MatchUsers"), text, NULL), -EINVAL);
+	const struct sb_key any = { .name = "Any", .type = SB_TYPE_WORDS, .expected = "words" };
+	assert_int_equal(sb_config_check_value(&any, "a\tb", NULL), 0);
+	assert_int_equal(sb_config_check_value(&any, "a\nb", NULL), -EINVAL);
+	assert_int_equal(sb_config_check_value(&any, "a\x7f", NULL), -EINVAL);
+}
+
+/* A value replaces the one that is there and does not leak it. */
+static void parse_twice(void **state)
+{
+	(void)state;
+	struct sb_settings set = { 0 };
+	const struct sb_key *words = sb_key_find("AllowServices");
+	const struct sb_key *string = sb_key_find("TmpSize");
+	assert_int_equal(sb_config_parse_value(words, "a b", &set, NULL), 0);
+	assert_int_equal(sb_config_parse_value(words, "a /", &set, NULL), -EINVAL);
+	assert_int_equal(set.allow_services.n, 2);
+	assert_int_equal(sb_config_parse_value(words, "c", &set, NULL), 0);
+	assert_int_equal(set.allow_services.n, 1);
+	assert_int_equal(sb_config_parse_value(string, "1G", &set, NULL), 0);
+	assert_int_equal(sb_config_parse_value(string, "'2G'", &set, NULL), 0);
+	assert_string_equal(set.tmp_size, "2G");
+	sb_settings_clear(&set);
+	assert_null(set.tmp_size);
+}
+
+/* The longest section, line, value and file that are still taken. */
+static void longest(void **state)
+{
+	(void)state;
+	static char text[SB_CONFIG_FILE_MAX + 1];
+	struct tree t = make_tree();
+	cleanup_config struct sb_config *config = NULL;
+	struct sb_err err = { 0 };
+	const struct sb_key *key = sb_key_find("MatchUsers");
+	size_t room = SB_CONFIG_LINE_MAX - strlen("MatchUsers+=");
+	memset(text, '#', SB_CONFIG_FILE_MAX);
+	for (size_t i = 0; i < SB_CONFIG_FILE_MAX; i += SB_CONFIG_LINE_MAX + 1)
+		text[i] = '\n';
+	memset(text + 1, 'z', SB_SECTION_MAX + 1);
+	text[1] = '[';
+	text[SB_SECTION_MAX + 2] = ']';
+	text[SB_SECTION_MAX + 3] = '\n';
+	char *line = strchr(text + SB_SECTION_MAX + 4, '\n') + 1;
+	memset(line, 'x', SB_CONFIG_LINE_MAX);
+	memcpy(line, "MatchUsers+=", strlen("MatchUsers+="));
+	write_text(&t, SB_CONFIG_FILE, text);
+	if (load(&t, &config, &err) < 0)
+		fail_msg("%s", err.msg);
+	assert_int_equal(strlen(config->classes[0].name), SB_SECTION_MAX);
+	const char *value = config->classes[0].entries[0].text;
+	assert_int_equal(strlen(value), room);
+	assert_int_equal(sb_config_check_value(key, value, NULL), 0);
+	line[SB_CONFIG_LINE_MAX] = '\0';
+	assert_int_equal(sb_config_check_value(key, line + strlen("MatchUsers+"), NULL), -EINVAL);
+	drop_tree(&t);
 }
 
 static void check_table(void **state)
@@ -290,9 +344,13 @@ static void check_table(void **state)
 int main(void)
 {
 	const struct CMUnitTest plain[] = {
-		cmocka_unit_test(missing_directories), cmocka_unit_test(accept_good),
-		cmocka_unit_test(many_classes),	       cmocka_unit_test(check_values),
+		cmocka_unit_test(missing_directories),
+		cmocka_unit_test(accept_good),
+		cmocka_unit_test(many_classes),
+		cmocka_unit_test(check_values),
 		cmocka_unit_test(check_table),
+		cmocka_unit_test(parse_twice),
+		cmocka_unit_test(longest),
 	};
 	struct CMUnitTest tests[SB_ARRAY_SIZE(plain) + SB_ARRAY_SIZE(merges)] = { 0 };
 	size_t n = 0;

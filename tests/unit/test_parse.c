@@ -229,7 +229,7 @@ static void words(void **state)
 		{ "\"\" ''", "||" },
 		{ "Domain\\x20Users", "Domain Users|" },
 		{ "\\x41\\x6A\\\\ '\\x20'", "Aj\\| |" },
-		{ "\\xff", "\xff|" },
+		{ "\\xff \\x09", "\xff|\t|" },
 		{ "a#b;c!", "a#b;c!|" },
 		{ "\"a\"b", NULL },
 		{ "\"a\"\"b\"", NULL },

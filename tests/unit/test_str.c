@@ -78,6 +78,7 @@ static void closing(void **state)
 	assert_int_equal(fd, -1);
 	assert_int_equal(errno, EXDEV);
 	assert_false(is_open(was));
+	errno = EXDEV;
 	sb_close(&fd);
 	assert_int_equal(errno, EXDEV);
 	fd = was; /* a wrong one: errno stays all the same */
@@ -130,8 +131,8 @@ static void scopes_release(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(bounded_text), cmocka_unit_test(lists),
-		cmocka_unit_test(closing),	cmocka_unit_test(scopes),
+		cmocka_unit_test(bounded_text),	  cmocka_unit_test(lists),
+		cmocka_unit_test(closing),	  cmocka_unit_test(scopes),
 		cmocka_unit_test(scopes_release),
 	};
 	return cmocka_run_group_tests_name("str", tests, NULL, NULL);

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "rows.h"
+#include "sessbox/sys.h"
+
+/* A process born in the group, as init is. */
+static int try_clone_into(struct sb_cgroup *cg)
+{
+	struct sb_cgroup_entry entry;
+	int r = sb_cgroup_entry_open(cg, SB_CGROUP_INIT, false, &entry, NULL);
+	if (r < 0)
+		return r;
+	struct clone_args args = { .flags = entry.clone_fd >= 0 ? CLONE_INTO_CGROUP : 0,
+				   .cgroup = entry.clone_fd >= 0 ? (uint64_t)entry.clone_fd : 0,
+				   .exit_signal = SIGCHLD };
+	pid_t pid = sys_clone3(&args);
+	if (pid == 0)
+		_exit(0);
+	r = pid < 0 ? -errno : 0;
+	while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	sb_cgroup_entry_close(&entry);
+	return r;
+}
+
+/* "cgroup2 /sys/fs/cgroup cgroup2 rw,nosuid,..." */
+static bool wants_favordynmods(char *line, const char **ret_where)
+{
+	char *save = NULL;
+	strtok_r(line, " ", &save);
+	*ret_where = strtok_r(NULL, " ", &save);
+	const char *type = strtok_r(NULL, " ", &save), *options = strtok_r(NULL, " ", &save);
+	return options && strcmp(type, "cgroup2") == 0 &&
+	       strncmp(*ret_where, "/sys/fs/cgroup", 14) == 0 && !strstr(options, "favordynmods");
+}
+
+static void check_favordynmods(const struct ctl_host *host, struct ctl_findings *findings)
+{
+	char text[16384], fix[300];
+	char *save = NULL;
+	if (ctl_host_read(host, "proc/self/mounts", text, sizeof(text)) < 0)
+		return;
+	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		const char *where;
+		if (!wants_favordynmods(line, &where))
+			continue;
+		snprintf(fix, sizeof(fix), "mount -o remount,favordynmods %s (Linux 6.0 or later)",
+			 where);
+		ctl_find(findings, CTL_NOTE, fix,
+			 "without favordynmods a process takes up to 20 ms to enter its cgroup, "
+			 "once in each login");
+		return;
+	}
+}
+
+/* Who sets this limit, if anybody does: that is an error, a limit nobody sets is a hint. */
+static const struct sb_entry *set_by(const struct sb_config *config, const char *name,
+				     const struct sb_class **ret_class)
+{
+	for (size_t i = 0; config && i < config->n; i++) {
+		const struct sb_class *class = &config->classes[i];
+		for (size_t k = 0; k < class->n; k++) {
+			if (strcmp(class->entries[k].key->name, name) != 0)
+				continue;
+			*ret_class = class;
+			return &class->entries[k];
+		}
+	}
+	return NULL;
+}
+
+/* Limits this kernel cannot do. */
+static void check_limits(const struct ctl_host *host, unsigned int unsupported,
+			 struct ctl_findings *findings)
+{
+	struct ctl_limit rows[CTL_LIMITS_N];
+	struct ctl_sources sources;
+	ctl_limit_rows(NULL, NULL, NULL, rows, &sources);
+	for (size_t i = 0; i < CTL_LIMITS_N; i++) {
+		const struct sb_class *class = NULL;
+		const struct sb_entry *entry = set_by(host->config, rows[i].name, &class);
+		if (!(unsupported & ctl_limit_bit(i)))
+			continue;
+		if (entry)
+			ctl_find(findings, CTL_ERROR,
+				 "boot a kernel with the controller (swap: swapaccount=1), or take "
+				 "the key out",
+				 "%s=%s of [%s] in %s has no effect: there is no controller for it",
+				 rows[i].name, entry->text, class->name,
+				 host->config->files.v[entry->file]);
+		else
+			ctl_find(findings, CTL_NOTE, NULL,
+				 "%s= would have no effect on this kernel", rows[i].name);
+	}
+}
+
+static void check_controllers(const struct ctl_host *host, struct ctl_findings *findings)
+{
+	struct sb_limits limits;
+	struct sb_err err = { 0 };
+	unsigned int unsupported = 0;
+	if (sb_cgroup_limits(host->cg, SB_CGROUP_INIT, &limits, &unsupported, &err) < 0)
+		ctl_find(findings, CTL_ERROR, NULL, "%s", err.msg);
+	else if (unsupported)
+		check_limits(host, unsupported, findings);
+}
+
+void ctl_check_cgroup(const struct ctl_host *host, struct ctl_findings *findings)
+{
+	cleanup_cgroup struct sb_cgroup *cg = NULL;
+	struct sb_err err = { 0 };
+	if (!host->cg) {
+		if (sb_cgroup_open(NULL, &cg, &err) < 0)
+			ctl_find(findings, CTL_ERROR, "systemctl restart sessbox-tenants", "%s",
+				 err.msg);
+		return;
+	}
+	/* What each login does first; harmless, and it tells what a login would be told. */
+	if (sb_cgroup_create(host->cg, SB_CGROUP_INIT, &err) < 0) {
+		ctl_find(findings, CTL_ERROR, NULL, "%s", err.msg);
+		return;
+	}
+	int r = try_clone_into(host->cg);
+	if (r < 0)
+		ctl_find(findings, CTL_ERROR, "Linux 5.14 or later",
+			 "start a process in a cgroup: %s", strerror(-r));
+	check_controllers(host, findings);
+	if (sb_cgroup_mode(host->cg) != SB_CGROUP_V1)
+		check_favordynmods(host, findings);
+}

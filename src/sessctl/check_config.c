@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "account.h"
+#include "check.h"
+#include "rows.h"
+#include "sessbox/proto.h"
+
+/* The entry that has the last word in a class, or NULL. */
+static const struct sb_entry *entry_of(const struct sb_class *class, const char *key)
+{
+	const struct sb_entry *found = NULL;
+	for (size_t i = 0; i < class->n; i++)
+		if (strcmp(class->entries[i].key->name, key) == 0)
+			found = &class->entries[i];
+	return found;
+}
+
+static void check_class(const struct ctl_host *host, const struct sb_class *class,
+			struct ctl_findings *findings)
+{
+	struct sb_settings set = { 0 };
+	const struct sb_entry *e = entry_of(class, "OnFailure");
+	if (e && sb_config_parse_value(e->key, e->text, &set, NULL) == 0 &&
+	    set.on_failure == SB_ON_FAILURE_ALLOW)
+		ctl_find(findings, CTL_WARNING, "OnFailure=deny",
+			 "%s:%u: [%s] lets tenants onto the host when containment fails",
+			 host->config->files.v[e->file], e->line, class->name);
+	e = entry_of(class, "AllowServices");
+	if (e && sb_config_parse_value(e->key, e->text, &set, NULL) == 0)
+		for (size_t i = 0; i < set.allow_services.n; i++)
+			if (strcmp(set.allow_services.v[i], CTL_SERVICE_DEFAULT) != 0)
+				ctl_find(findings, CTL_WARNING, "AllowServices=sshd",
+					 "%s:%u: [%s] allows '%s', whose sessions cannot be "
+					 "contained",
+					 host->config->files.v[e->file], e->line, class->name,
+					 set.allow_services.v[i]);
+	sb_settings_clear(&set);
+}
+
+static bool contains_somebody(const struct sb_config *config)
+{
+	for (size_t i = 0; i < config->n; i++) {
+		struct sb_settings set = { 0 };
+		const struct sb_entry *e = entry_of(&config->classes[i], "Contain");
+		if (e && sb_config_parse_value(e->key, e->text, &set, NULL) == 0 && set.contain)
+			return true;
+	}
+	return false;
+}
+
+void ctl_check_configuration(const struct ctl_host *host, struct ctl_findings *findings)
+{
+	cleanup_config struct sb_config *config = NULL;
+	struct sb_err err = { 0 };
+	if (!host->config) {
+		sb_config_load(NULL, NULL, &config, &err);
+		ctl_find(findings, CTL_ERROR,
+			 "correct it: until then uids from 1000 on cannot log in", "%s",
+			 *err.msg ? err.msg : "it was changed a moment ago, look again");
+		return;
+	}
+	if (!contains_somebody(host->config))
+		ctl_find(findings, CTL_NOTE, "Contain=yes in a class",
+			 "the configuration contains nobody");
+	for (size_t i = 0; i < host->config->n; i++)
+		check_class(host, &host->config->classes[i], findings);
+}
+
+static void check_program(const struct ctl_host *host, const char *path,
+			  struct ctl_findings *findings)
+{
+	struct stat st;
+	const char *fix = "install sessbox again";
+	if (fstatat(host->root, path + 1, &st, 0) < 0)
+		ctl_find(findings, CTL_ERROR, fix, "'%s' is missing: tenants are refused", path);
+	else if (!S_ISREG(st.st_mode) || !(st.st_mode & S_IXUSR))
+		ctl_find(findings, CTL_ERROR, fix, "'%s' cannot be executed", path);
+	else if (st.st_uid != 0 || (st.st_mode & (S_IWGRP | S_IWOTH)))
+		ctl_find(findings, CTL_ERROR, "chown root and chmod 0755",
+			 "'%s' can be written by others than root", path);
+}
+
+void ctl_check_programs(const struct ctl_host *host, struct ctl_findings *findings)
+{
+	static const char *const programs[] = { SB_HELPER, SB_INIT };
+	for (size_t i = 0; i < SB_ARRAY_SIZE(programs); i++)
+		check_program(host, programs[i], findings);
+}

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Settings of the host that weaken containment. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "sessbox/ns.h"
+#include "sessbox/parse.h"
+#include "sessbox/record.h"
+#include "sessbox/str.h"
+
+/* A number in a file, and what it should not be. */
+static const struct {
+	const char *path;
+	uint64_t bad;
+	enum ctl_severity severity;
+	const char *what, *fix;
+} numbers[] = {
+	{ "proc/sys/fs/suid_dumpable", 1, CTL_WARNING,
+	  "fs.suid_dumpable=1: a tenant may trace processes that have just become his",
+	  "sysctl fs.suid_dumpable=0" },
+	{ "proc/sys/dev/tty/legacy_tiocsti", 1, CTL_NOTE,
+	  "dev.tty.legacy_tiocsti=1: a program can type into the terminal it was started from",
+	  "sysctl dev.tty.legacy_tiocsti=0" },
+	{ "sys/fs/selinux/enforce", 1, CTL_ERROR,
+	  "SELinux enforces its policy, with which sessbox is not tested",
+	  "setenforce 0, or no containment" },
+};
+
+static void check_numbers(const struct ctl_host *host, struct ctl_findings *findings)
+{
+	for (size_t i = 0; i < SB_ARRAY_SIZE(numbers); i++) {
+		char text[32];
+		uint64_t value;
+		if (ctl_host_read(host, numbers[i].path, text, sizeof(text)) < 0)
+			continue;
+		text[strcspn(text, "\n")] = '\0';
+		if (sb_parse_u64(text, &value) == 0 && value == numbers[i].bad)
+			ctl_find(findings, numbers[i].severity, numbers[i].fix, "%s",
+				 numbers[i].what);
+	}
+}
+
+/* ---- systemd's user managers, which run units from homes on the host ---- */
+
+static bool dropin_guards(const struct ctl_host *host, const char *path)
+{
+	char text[4096];
+	if (ctl_host_read(host, path, text, sizeof(text)) < 0)
+		return false;
+	const char *line = strstr(text, "\nExecCondition=+");
+	return line && strstr(line, "sessbox");
+}
+
+static bool directory_guards(const struct ctl_host *host, const char *path)
+{
+	int fd = openat(host->root, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	cleanup_dir DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	for (struct dirent *e; dir && (e = readdir(dir));) {
+		char name[400];
+		snprintf(name, sizeof(name), "%s/%s", path, e->d_name);
+		if (strstr(e->d_name, ".conf") && dropin_guards(host, name))
+			return true;
+	}
+	return false;
+}
+
+static void check_user_managers(const struct ctl_host *host, struct ctl_findings *findings)
+{
+	static const char *const directories[] = {
+		"etc/systemd/system/user@.service.d",
+		"run/systemd/system/user@.service.d",
+		"usr/lib/systemd/system/user@.service.d",
+	};
+	if (!ctl_host_has(host, "run/systemd/system"))
+		return;
+	for (size_t i = 0; i < SB_ARRAY_SIZE(directories); i++)
+		if (directory_guards(host, directories[i]))
+			return;
+	ctl_find(findings, CTL_WARNING,
+		 "a drop-in for user@.service with ExecCondition=+... that turns tenants away, see "
+		 "sessbox.conf(5); then systemctl daemon-reload",
+		 "user@UID.service runs what stands in a tenant's ~/.config/systemd/user on the "
+		 "host, at each login");
+}
+
+/* ---- sockets without a file, which only a network namespace keeps out ---- */
+
+#define NAMES_SHOWN 4
+
+static bool some_share_network(const struct sb_config *config)
+{
+	for (size_t i = 0; config && i < config->n; i++) {
+		bool contain = false, private_network = false;
+		for (size_t k = 0; k < config->classes[i].n; k++) {
+			const struct sb_entry *e = &config->classes[i].entries[k];
+			struct sb_settings set = { 0 };
+			if (e->key->type != SB_TYPE_BOOL ||
+			    sb_config_parse_value(e->key, e->text, &set, NULL) < 0)
+				continue;
+			contain = contain || set.contain;
+			private_network = private_network || set.private_network;
+		}
+		if (contain && !private_network)
+			return true;
+	}
+	return false;
+}
+
+/* Lines end in a path; "@" begins an abstract one. Random names of the kernel's are one kind. */
+static size_t list_sockets(FILE *in, char *names, size_t size)
+{
+	cleanup_free char *line = NULL;
+	size_t room = 0, n = 0, len = 0;
+	names[0] = '\0';
+	while (getline(&line, &room, in) > 0) {
+		char *name = strstr(line, " @");
+		if (!name)
+			continue;
+		name[1 + strcspn(name + 1, "\n ")] = '\0';
+		if (strstr(names, name))
+			continue;
+		n++;
+		if (n <= NAMES_SHOWN && len < size)
+			len += (size_t)snprintf(names + len, size - len, "%s", name);
+	}
+	return n;
+}
+
+static void check_sockets(const struct ctl_host *host, struct ctl_findings *findings)
+{
+	char names[512];
+	if (!some_share_network(host->config))
+		return;
+	int fd = openat(host->root, "proc/net/unix", O_RDONLY | O_CLOEXEC);
+	cleanup_file FILE *in = fd < 0 ? NULL : fdopen(fd, "re");
+	size_t n = in ? list_sockets(in, names, sizeof(names)) : 0;
+	if (n > 0)
+		ctl_find(findings, CTL_NOTE, "PrivateNetwork=yes where no network is needed",
+			 "tenants reach %zu abstract sockets of the host:%s%s", n, names,
+			 n > NAMES_SHOWN ? " ..." : "");
+}
+
+/* ---- our own state ---- */
+
+static void check_template(struct ctl_findings *findings)
+{
+	struct sb_err err = { 0 };
+	cleanup_fd int run = sb_run_open(&err);
+	if (run < 0) {
+		ctl_find(findings, CTL_ERROR, "make it root's, mode 0711", "%s", err.msg);
+		return;
+	}
+	cleanup_fd int template = sb_ns_template_find(run);
+	/* -ENOENT: the first login makes it. */
+	if (template <0 && template != -ENOENT)
+		ctl_find(findings, CTL_NOTE, NULL,
+			 "the template namespace is unfit, the next login makes it anew: %s",
+			 strerror(-template));
+}
+
+void ctl_check_host(const struct ctl_host *host, struct ctl_findings *findings)
+{
+	check_template(findings);
+	check_numbers(host, findings);
+	check_user_managers(host, findings);
+	check_sockets(host, findings);
+}

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* What sshd itself says of its configuration, and which program it is. */
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "sessbox/proc.h"
+#include "sessbox/str.h"
+
+#define SSHD "/usr/sbin/sshd"
+
+/* As the module's list: programs whose child is reached through pam_setcred. */
+static const char *const accepted[] = { SSHD, "/usr/lib/openssh/sshd-session" };
+
+/* A line of `sshd -T` as it should be; "" = anything but what `bad` says. */
+static const struct {
+	const char *key, *good;
+	enum ctl_severity severity;
+	const char *what, *fix;
+} settings[] = {
+	{ "usepam", "yes", CTL_ERROR, "sshd does not use PAM: nobody is contained",
+	  "UsePAM yes in sshd_config" },
+	{ "chrootdirectory", "none", CTL_WARNING,
+	  "sshd changes root inside the container, which has no capability for it",
+	  "leave ChrootDirectory to those who are not contained" },
+	{ "permituserenvironment", "no", CTL_NOTE,
+	  "users set the environment of their programs before a shell runs",
+	  "PermitUserEnvironment no in sshd_config" },
+	{ "gssapistorecredentialsonrekey", "no", CTL_WARNING,
+	  "sshd's monitor switches to the user when keys are exchanged again, and cannot",
+	  "GSSAPIStoreCredentialsOnRekey no in sshd_config" },
+};
+
+/* ---- sshd -T ---- */
+
+static pid_t spawn(int *ret_out)
+{
+	int out[2];
+	if (pipe2(out, O_CLOEXEC) < 0)
+		return -1;
+	pid_t pid = fork();
+	if (pid == 0) {
+		int null = open("/dev/null", O_RDWR);
+		if (null >= 0 && dup2(null, 0) >= 0 && dup2(out[1], 1) >= 0 && dup2(out[1], 2) >= 0)
+			execl(SSHD, SSHD, "-T", (char *)NULL);
+		_exit(127);
+	}
+	close(out[1]);
+	if (pid < 0)
+		close(out[0]);
+	else
+		*ret_out = out[0];
+	return pid;
+}
+
+/* All it prints; its exit status, or a negative errno. */
+static int run_sshd(char *buf, size_t size)
+{
+	int out = -1, status = 0;
+	size_t len = 0;
+	char spare[512];
+	pid_t pid = spawn(&out);
+	if (pid < 0)
+		return -errno;
+	for (ssize_t n = 1; n > 0;) {
+		bool room = len + 1 < size;
+		n = read(out, room ? buf + len : spare, room ? size - 1 - len : sizeof(spare));
+		len += n > 0 && room ? (size_t)n : 0;
+	}
+	buf[len] = '\0';
+	close(out);
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 255;
+}
+
+static void check_setting(const char *line, size_t i, struct ctl_findings *findings)
+{
+	size_t len = strlen(settings[i].key);
+	if (strncmp(line, settings[i].key, len) != 0 || line[len] != ' ')
+		return;
+	if (strcmp(line + len + 1, settings[i].good) != 0)
+		ctl_find(findings, settings[i].severity, settings[i].fix, "%s (%s)",
+			 settings[i].what, line);
+}
+
+static void check_settings(char *text, struct ctl_findings *findings)
+{
+	char *save = NULL;
+	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+		for (size_t i = 0; i < SB_ARRAY_SIZE(settings); i++)
+			check_setting(line, i, findings);
+}
+
+static void check_answer(struct ctl_findings *findings)
+{
+	cleanup_free char *text = malloc(65536);
+	int status = text ? run_sshd(text, 65536) : -ENOMEM;
+	if (status == 0) {
+		check_settings(text, findings);
+		return;
+	}
+	if (text)
+		text[strcspn(text, "\n")] = '\0';
+	ctl_find(findings, CTL_WARNING, "correct what it complains about", "sshd -T fails: %s",
+		 status < 0 ? strerror(-status) : text);
+}
+
+/* ---- what sshd -T does not show: Match blocks ---- */
+
+static void scan_file(const struct ctl_host *host, const char *path, struct ctl_findings *findings)
+{
+	cleanup_free char *text = malloc(65536);
+	char *save = NULL;
+	if (!text || ctl_host_read(host, path, text, 65536) < 0)
+		return;
+	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		line += strspn(line, " \t");
+		size_t len = strcspn(line, " \t=");
+		const char *value = line + len + strspn(line + len, " \t=");
+		if (len == 15 && strncasecmp(line, "ChrootDirectory", len) == 0 &&
+		    strncasecmp(value, "none", 4) != 0)
+			ctl_find(findings, CTL_WARNING,
+				 "leave ChrootDirectory to those who are not contained",
+				 "/%s: ChrootDirectory fails for users who are contained", path);
+	}
+}
+
+static void scan_files(const struct ctl_host *host, struct ctl_findings *findings)
+{
+	int fd = openat(host->root, "etc/ssh/sshd_config.d", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	cleanup_dir DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	scan_file(host, "etc/ssh/sshd_config", findings);
+	for (struct dirent *e; dir && (e = readdir(dir));) {
+		char path[320];
+		size_t len = strlen(e->d_name);
+		snprintf(path, sizeof(path), "etc/ssh/sshd_config.d/%s", e->d_name);
+		if (len > 5 && strcmp(e->d_name + len - 5, ".conf") == 0)
+			scan_file(host, path, findings);
+	}
+}
+
+/* ---- the running ones ---- */
+
+static bool is_accepted(const char *exe)
+{
+	for (size_t i = 0; i < SB_ARRAY_SIZE(accepted); i++) {
+		size_t len = strlen(accepted[i]);
+		if (strncmp(accepted[i], exe, len) == 0 &&
+		    (!exe[len] || strcmp(exe + len, " (deleted)") == 0))
+			return true;
+	}
+	return false;
+}
+
+static void check_process(pid_t pid, struct ctl_findings *findings)
+{
+	char path[64], exe[512];
+	struct sb_proc proc;
+	struct stat st;
+	if (sb_proc_read(pid, &proc) < 0 ||
+	    (strcmp(proc.comm, "sshd") != 0 && strcmp(proc.comm, "sshd-session") != 0))
+		return;
+	snprintf(path, sizeof(path), "/proc/%d", pid);
+	if (stat(path, &st) < 0 || st.st_uid != 0)
+		return;
+	snprintf(path, sizeof(path), "/proc/%d/exe", pid);
+	ssize_t n = readlink(path, exe, sizeof(exe) - 1);
+	if (n < 0)
+		return;
+	exe[n] = '\0';
+	if (!is_accepted(exe))
+		ctl_find(findings, CTL_ERROR, "run sshd as " SSHD,
+			 "process %d is '%s', which is not accepted with join=cred: tenants are "
+			 "refused",
+			 pid, exe);
+}
+
+static void check_processes(struct ctl_findings *findings)
+{
+	cleanup_dir DIR *dir = opendir("/proc");
+	for (struct dirent *e; dir && (e = readdir(dir));)
+		if (isdigit((unsigned char)e->d_name[0]))
+			check_process((pid_t)strtol(e->d_name, NULL, 10), findings);
+}
+
+void ctl_check_sshd(const struct ctl_host *host, struct ctl_findings *findings)
+{
+	if (!ctl_host_has(host, SSHD + 1)) {
+		ctl_find(findings, CTL_WARNING, "install an OpenSSH server", "there is no " SSHD);
+		return;
+	}
+	check_answer(findings);
+	scan_files(host, findings);
+	check_processes(findings);
+}

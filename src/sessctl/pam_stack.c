@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "pam_stack.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "pam_control.h"
+
+#define DEPTH_MAX 16 /* of includes and substacks; libpam's is 32 and 16 */
+#define ANY_TYPE CTL_PAM_TYPES
+#define BLANKS " \t\n"
+
+static const char *const type_names[] = {
+	[CTL_PAM_AUTH] = "auth",
+	[CTL_PAM_ACCOUNT] = "account",
+	[CTL_PAM_SESSION] = "session",
+	[CTL_PAM_PASSWORD] = "password",
+};
+
+/* Vendors' files are in the second; the admin's in the first take their place. */
+static const char *const directories[] = { "etc/pam.d", "usr/lib/pam.d" };
+
+const char *ctl_pam_type_name(enum ctl_pam_type type)
+{
+	return type_names[type];
+}
+
+/* A file being read, and what called for it. */
+struct reader {
+	int root;
+	struct ctl_pam_stack *stack;
+	const char *file;
+	unsigned int line;
+	enum ctl_pam_type only; /* ANY_TYPE, or that of an include */
+	int level;
+	int depth;
+};
+
+static int read_named(const struct reader *from, const char *name, enum ctl_pam_type only,
+		      int level);
+
+static int __attribute__((format(printf, 2, 3))) fail(const struct reader *r, const char *fmt, ...)
+{
+	char *problem = r->stack->problem;
+	size_t size = sizeof(r->stack->problem), len = 0;
+	if (r->file)
+		len = (size_t)snprintf(problem, size, "%s:%u: ", r->file, r->line);
+	va_list ap;
+	va_start(ap, fmt);
+	if (len < size)
+		vsnprintf(problem + len, size - len, fmt, ap);
+	va_end(ap);
+	return -EINVAL;
+}
+
+/* The next word, or a text in [brackets] with \] for a bracket. NULL = no more. */
+static char *next_word(char **at)
+{
+	char *word = *at + strspn(*at, BLANKS), *to = word;
+	if (!*word)
+		return NULL;
+	if (*word != '[') {
+		*at = word + strcspn(word, BLANKS);
+		if (**at)
+			*(*at)++ = '\0';
+		return word;
+	}
+	char *from = ++word;
+	for (to = word; *from && *from != ']'; from++) {
+		if (from[0] == '\\' && from[1] == ']')
+			from++;
+		*to++ = *from;
+	}
+	*at = *from ? from + 1 : from;
+	*to = '\0';
+	return word;
+}
+
+static enum ctl_pam_type find_type(const char *word)
+{
+	enum ctl_pam_type type = CTL_PAM_AUTH;
+	while (type < CTL_PAM_TYPES && strcasecmp(type_names[type], word) != 0)
+		type++;
+	return type;
+}
+
+static struct ctl_pam_rule *add_rule(const struct reader *r, enum ctl_pam_type type,
+				     const char *module)
+{
+	struct ctl_pam_stack *stack = r->stack;
+	const char *slash = strrchr(module, '/');
+	struct ctl_pam_rule *v = reallocarray(stack->v, stack->n + 1, sizeof(*v));
+	if (!v)
+		return NULL;
+	stack->v = v;
+	v[stack->n] = (struct ctl_pam_rule){ .type = type, .level = r->level, .line = r->line };
+	struct ctl_pam_rule *rule = &v[stack->n++];
+	rule->module = strdup(slash ? slash + 1 : module);
+	rule->file = strdup(r->file);
+	return rule->module && rule->file ? rule : NULL;
+}
+
+static int read_module(const struct reader *r, struct ctl_pam_rule *rule, const char *control,
+		       char *rest)
+{
+	if (ctl_pam_control(control, rule->actions) < 0)
+		return fail(r, "'%s' is no control", control);
+	snprintf(rule->control, sizeof(rule->control), "%s", control);
+	for (char *word; (word = next_word(&rest));)
+		if (sb_strv_add(&rule->args, word) < 0)
+			return -ENOMEM;
+	return 0;
+}
+
+/* "TYPE include NAME" and "TYPE substack NAME". */
+static int read_include(const struct reader *r, enum ctl_pam_type type, bool substack,
+			const char *name)
+{
+	if (!substack)
+		return read_named(r, name, type, r->level);
+	struct ctl_pam_rule *head = add_rule(r, type, name);
+	if (!head)
+		return -ENOMEM;
+	head->is_substack = true;
+	return read_named(r, name, type, r->level + 1);
+}
+
+static int read_line(const struct reader *r, char *line)
+{
+	char *word = next_word(&line), *name;
+	if (!word)
+		return 0;
+	if (strcasecmp(word, "@include") == 0) {
+		name = next_word(&line);
+		return name ? read_named(r, name, r->only, r->level) : fail(r, "@include what?");
+	}
+	bool may_be_gone = *word == '-';
+	enum ctl_pam_type type = find_type(word + may_be_gone);
+	if (type == CTL_PAM_TYPES)
+		return fail(r, "'%s' is no type of module", word);
+	if (r->only != ANY_TYPE && r->only != type)
+		return 0;
+	char *control = next_word(&line);
+	name = control ? next_word(&line) : NULL;
+	if (!name)
+		return fail(r, "the line ends too early");
+	bool substack = strcasecmp(control, "substack") == 0;
+	if (substack || strcasecmp(control, "include") == 0)
+		return read_include(r, type, substack, name);
+	struct ctl_pam_rule *rule = add_rule(r, type, name);
+	if (!rule)
+		return -ENOMEM;
+	rule->may_be_gone = may_be_gone;
+	return read_module(r, rule, control, line);
+}
+
+/* A line ends at "#"; a "\" at its end is followed by the next one. */
+static int read_lines(struct reader *r, FILE *in)
+{
+	cleanup_free char *line = NULL;
+	size_t size = 0;
+	char whole[4096] = "";
+	int e = 0;
+	while (e == 0 && getline(&line, &size, in) > 0) {
+		r->line++;
+		line[strcspn(line, "#\n")] = '\0';
+		size_t len = strlen(line), used = strlen(whole);
+		bool goes_on = len > 0 && line[len - 1] == '\\';
+		if (goes_on)
+			line[len - 1] = ' ';
+		if (used + len >= sizeof(whole))
+			return fail(r, "the line is too long");
+		memcpy(whole + used, line, len + 1);
+		if (goes_on)
+			continue;
+		e = read_line(r, whole);
+		whole[0] = '\0';
+	}
+	return e == 0 && whole[0] ? read_line(r, whole) : e;
+}
+
+static FILE *open_named(int root, const char *name, char *path, size_t size)
+{
+	for (size_t i = 0; i < SB_ARRAY_SIZE(directories); i++) {
+		if (*name == '/')
+			snprintf(path, size, "%s", name);
+		else
+			snprintf(path, size, "/%s/%s", directories[i], name);
+		int fd = openat(root, path + 1, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+		FILE *file = fd < 0 ? NULL : fdopen(fd, "re");
+		if (file)
+			return file;
+		if (fd >= 0)
+			close(fd);
+	}
+	return NULL;
+}
+
+static int read_named(const struct reader *from, const char *name, enum ctl_pam_type only,
+		      int level)
+{
+	char path[512];
+	cleanup_file FILE *in = open_named(from->root, name, path, sizeof(path));
+	if (from->depth == DEPTH_MAX)
+		return fail(from, "files include each other more than %d deep", DEPTH_MAX);
+	if (!in)
+		return from->depth == 0 ? -ENOENT : fail(from, "there is no '%s' to include", name);
+	struct reader r = { .root = from->root,
+			    .stack = from->stack,
+			    .file = path,
+			    .only = only,
+			    .level = level,
+			    .depth = from->depth + 1 };
+	return read_lines(&r, in);
+}
+
+int ctl_pam_load(int root, const char *service, struct ctl_pam_stack *ret)
+{
+	*ret = (struct ctl_pam_stack){ 0 };
+	const struct reader start = { .root = root, .stack = ret, .only = ANY_TYPE };
+	return read_named(&start, service, ANY_TYPE, 0);
+}
+
+void ctl_pam_clear(struct ctl_pam_stack *stack)
+{
+	for (size_t i = 0; i < stack->n; i++) {
+		free(stack->v[i].module);
+		free(stack->v[i].file);
+		sb_strv_clear(&stack->v[i].args);
+	}
+	free(stack->v);
+	stack->v = NULL;
+	stack->n = 0;
+}
+
+/* ---- who runs after whom ---- */
+
+/* The next rule of the same type after i, or n. */
+static size_t next_of(const struct ctl_pam_stack *stack, size_t i)
+{
+	enum ctl_pam_type type = stack->v[i].type;
+	do
+		i++;
+	while (i < stack->n && stack->v[i].type != type);
+	return i;
+}
+
+/* Where a jump of `steps` from i lands; a substack is one step, and its end stops the jump. */
+static size_t land(const struct ctl_pam_stack *stack, size_t i, int steps)
+{
+	int level = stack->v[i].level;
+	size_t at = next_of(stack, i);
+	for (; steps > 0 && at < stack->n && stack->v[at].level >= level; steps--)
+		do
+			at = next_of(stack, at);
+		while (at < stack->n && stack->v[at].level > level);
+	return at;
+}
+
+/* Does the (sub)stack in which i stands go on until the rule at index? */
+static bool same_stack(const struct ctl_pam_stack *stack, size_t i, size_t index)
+{
+	for (size_t at = i; at <= index; at = next_of(stack, at))
+		if (stack->v[at].level < stack->v[i].level)
+			return false;
+	return true;
+}
+
+static bool may_skip(const struct ctl_pam_stack *stack, size_t i, size_t index)
+{
+	const struct ctl_pam_rule *rule = &stack->v[i];
+	for (size_t k = 0; k < CTL_PAM_RESULTS; k++) {
+		int action = rule->actions[k];
+		if (action == CTL_PAM_DONE && same_stack(stack, i, index))
+			return true;
+		if (action > 0 && land(stack, i, action) > index)
+			return true;
+	}
+	return false;
+}
+
+const struct ctl_pam_rule *ctl_pam_skipper(const struct ctl_pam_stack *stack, size_t index)
+{
+	for (size_t i = 0; i < index; i++)
+		if (stack->v[i].type == stack->v[index].type && !stack->v[i].is_substack &&
+		    may_skip(stack, i, index))
+			return &stack->v[i];
+	return NULL;
+}
+
+static bool may_kill(const struct ctl_pam_rule *rule)
+{
+	for (size_t k = 0; k < CTL_PAM_RESULTS; k++)
+		if (rule->actions[k] == CTL_PAM_DIE)
+			return true;
+	return false;
+}
+
+const struct ctl_pam_rule *ctl_pam_killer(const struct ctl_pam_stack *stack, size_t index)
+{
+	for (size_t i = 0; i < index; i++)
+		if (stack->v[i].type == stack->v[index].type && !stack->v[i].is_substack &&
+		    strcmp(stack->v[i].module, "pam_deny.so") != 0 && may_kill(&stack->v[i]) &&
+		    same_stack(stack, i, index))
+			return &stack->v[i];
+	return NULL;
+}

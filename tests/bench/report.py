@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""From samples to a page: medians, ratios with intervals, the targets, and where the time goes."""
+import math
+import os
+import random
+import statistics
+import subprocess
+import time
+
+RESAMPLES = 2000
+
+SERIES = (
+    ('a', 'first login: a container is made (a)'),
+    ('b', "second login: the user's container is joined (b)"),
+    ('c', 'the bare system calls for (a), and one dynamic process start (c)'),
+    ('c2', 'the bare system calls for (b), and one dynamic process start (c2)'),
+    ('d', '`bwrap --unshare-all --ro-bind / / true` (d)'),
+    ('e', '`unshare --fork --pid --mount --uts --ipc --cgroup true` (e)'),
+    ('a many', '(a) with {many} host mounts'),
+    ('b many', '(b) with {many} host mounts'),
+    ('a close', 'close of (a), which ends the container'),
+    ('b close', 'close of (b)'),
+    ('a account', 'account phase, before (a) and (b)'),
+    ('a migrate', "not in (a): the child's move into the cgroup"),
+    ('b migrate', "not in (b): the child's move into the cgroup"),
+    ('a tree', "not in (a), (b): the caller's private tree"),
+    ('a many tree', "the caller's private tree with {many} host mounts"),
+    ('a fork', "not in (a), (b): the caller's fork"),
+    ('ssh with', '`ssh host true` with the module, a first login'),
+    ('ssh without', '`ssh host true` without'),
+)
+
+# What has to hold: at most `limit`; of the interval its end where `end` says so.
+TARGETS = (
+    ('first login / bare system calls', 'a', 'c', 2.0, False),
+    ('first login / bwrap', 'a', 'd', 1.0, False),
+    ('second login / bare system calls', 'b', 'c2', 2.0, False),
+    ('first login, {many} / {few} host mounts', 'a many', 'a', 1.1, False),
+    ('second login, {many} / {few} host mounts', 'b many', 'b', 1.1, False),
+    ('whole ssh, with / without: end of the interval', 'ssh with', 'ssh without', 1.1, True),
+)
+
+READING = '''\
+## How to read it
+
+Times are milliseconds of wall clock. All series were taken in turn, round by round, in one run in a
+throw-away copy of the machine whose cgroup has the largest CPU weight; nothing is left out. The driver does what sshd does - open through
+libpam, fork, setcred in the child, close - and is a new process each time; the clock runs while
+open and the child's setcred do. (c) and (c2) are one small program that does the same mounts,
+namespaces, cgroups and limits without any check, record or lock. An interval is the middle 95 % of
+{resamples} resamplings of the rounds.
+
+The move into the cgroup waits for a grace period of the kernel when it is rare (about 20 ms without
+the mount option `favordynmods`); the private tree grows with the host's mounts. Both are left out
+of (a), (b), (c) and (c2) and are in the whole ssh login.
+
+The steps below are from a build of the helper that notes when each one begins, {traced} logins of
+each kind. They follow one another and add up to the login, but for those of init, which runs beside
+the step `create: init`.
+'''
+
+
+def p99(values):
+    return sorted(values)[math.ceil(0.99 * len(values)) - 1]
+
+
+def ratio(over, under):
+    """Median over median, with the interval of a bootstrap that draws whole rounds."""
+    draw = random.Random(1)
+    n = min(len(over), len(under))
+    found = []
+    for _ in range(RESAMPLES):
+        rounds = draw.choices(range(n), k=n)
+        found.append(statistics.median([over[i] for i in rounds]) /
+                     statistics.median([under[i] for i in rounds]))
+    found.sort()
+    return (statistics.median(over) / statistics.median(under),
+            found[int(0.025 * RESAMPLES)], found[int(0.975 * RESAMPLES)])
+
+
+def table(head, rows):
+    lines = ['| ' + ' | '.join(head) + ' |',
+             '|---|' + '--:|' * (len(head) - 1)]
+    return lines + ['| ' + ' | '.join(row) + ' |' for row in rows] + ['']
+
+
+def ms(ns):
+    return f'{ns / 1e6:.2f}'
+
+
+def series_table(samples, mounts):
+    rows = []
+    for key, title in SERIES:
+        values = samples[key]
+        rows.append((title.format(**mounts), ms(statistics.median(values)), ms(p99(values)),
+                     str(len(values))))
+    return table(('', 'median', 'p99', 'n'), rows)
+
+
+def targets_table(samples, mounts):
+    rows, missed = [], []
+    for title, over, under, limit, end in TARGETS:
+        middle, low, high = ratio(samples[over], samples[under])
+        title = title.format(**mounts)
+        met = (high if end else middle) <= limit
+        if not met:
+            missed.append(title)
+        rows.append((title, f'{middle:.2f}', f'{low:.2f} - {high:.2f}', f'{limit:.2f}',
+                     'yes' if met else '**no**'))
+    return table(('ratio of medians', '', '95 %', 'at most', 'met'), rows), missed
+
+
+def intervals(events, strand, first, last):
+    """Nanoseconds of each name between two events: an event lasts until the strand's next."""
+    spent, running = {}, False
+    events = [e for e in events if e[1] == strand]
+    for (start, _, name), (end, _, _) in zip(events, events[1:]):
+        if name == first:
+            running = True
+        if name == last:
+            break
+        if running:
+            spent[name] = spent.get(name, 0) + end - start
+    return spent
+
+
+def medians(lines, strand, first, last):
+    spent = [intervals(line, strand, first, last) for line in lines]
+    names = {name: None for one in spent for name in one}
+    return {name: statistics.median([one.get(name, 0) for one in spent]) for name in names}
+
+
+def steps_table(timelines, strand, first, last):
+    columns = [medians(timelines[key], strand, first, last) for key in ('a', 'b')]
+    names = {name: None for column in columns for name in column}
+    rows = [(name, *(ms(column[name]) if name in column else '' for column in columns))
+            for name in names]
+    if strand == 'l':
+        rows.append(('sum', *(ms(sum(column.values())) for column in columns)))
+    return table(('step', 'first login', 'second login'), rows)
+
+
+def memory_table(memory):
+    rows = [(kind, f'{statistics.median(kib):.0f}') for kind, kib in memory.items()]
+    total = sum(statistics.median(kib) for kind, kib in memory.items() if kind[0] != '(')
+    return table(('an idle container, one of ten', 'KiB'), [*rows, ('sum', f'{total:.0f}')])
+
+
+def commit(tree):
+    def git(*args):
+        return subprocess.run(['git', '-C', tree, *args], stdout=subprocess.PIPE, text=True,
+                              check=False).stdout.strip()
+    changed = git('status', '--porcelain', '--untracked-files=no', '--', ':!docs/performance.md')
+    return (git('rev-parse', '--short', 'HEAD') or 'unknown') + (' with changes' if changed else '')
+
+
+def page(data, tree):
+    samples, mounts = data['samples'], data['mounts']
+    targets, missed = targets_table(samples, mounts)
+    mode = data['mode'] + (f', {data["hierarchies"]} hierarchies' if data['hierarchies'] > 1 else '')
+    lines = ['# What a login costs', '', '<!-- Written by tests/bench/run. -->', '',
+             f'Commit {commit(tree)}, {time.strftime("%Y-%m-%d")}, kernel {data["kernel"]}, '
+             f'cgroups {mode}, {os.cpu_count()} CPUs, {len(samples["a"])} rounds, '
+             f'{mounts["few"]} host mounts where nothing else is said.', '']
+    lines += targets + series_table(samples, mounts) + memory_table(data['memory'])
+    traced = len(data['timelines']['a'])
+    lines += [READING.format(resamples=RESAMPLES, traced=traced), '## Where the time goes', '']
+    lines += steps_table(data['timelines'], 'l', 'module: request', 'driver: end')
+    lines += steps_table(data['timelines'], 'i', 'init: enter the cgroups', 'init: end')
+    lines += ['Close:', ''] + steps_table(data['timelines'], 'l', 'close: begin', 'close: end')
+    return '\n'.join(lines), missed
+
+
+def report(data, tree):
+    text, missed = page(data, tree)
+    print(text)
+    (tree / 'docs/performance.md').write_text(text)
+    for title in missed:
+        print(f'bench: missed: {title}')
+    return 1 if missed else 0

@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "pam_tree.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "check.h"
+
+/* ---- the check of sshd's stack ---- */
+
+#define ACCOUNT "account required pam_sessbox.so\n"
+#define AUTH "auth required pam_sessbox.so join=cred\n"
+#define CLOSE "session required pam_sessbox.so close\n"
+#define OPEN "session required pam_sessbox.so open join=cred\n"
+#define A "@include common-auth\n"
+#define C "account required pam_nologin.so\n@include common-account\n"
+#define S                                                                                          \
+	"session required pam_loginuid.so\n@include common-session\nsession optional "             \
+	"pam_mail.so\n"
+
+#define STACKS_PARTS 4
+
+static const struct {
+	const char *name, *text;
+	enum ctl_severity worst;
+	size_t n;			 /* findings */
+	const char *parts[STACKS_PARTS]; /* each in some finding */
+} stacks[] = {
+	{ "as it should be", A AUTH ACCOUNT C CLOSE S OPEN, CTL_NOTE, 0, { NULL } },
+	{ "no line of ours",
+	  A C S,
+	  CTL_ERROR,
+	  4,
+	  { "no account", "no auth", "no close", "no open" } },
+	{ "no auth line", A ACCOUNT C CLOSE S OPEN, CTL_ERROR, 1, { "no auth line" } },
+	{ "no open line", A AUTH ACCOUNT C CLOSE S, CTL_ERROR, 1, { "no open line" } },
+	{ "no close line", A AUTH ACCOUNT C S OPEN, CTL_ERROR, 1, { "no close line" } },
+	{ "no account line", A AUTH C CLOSE S OPEN, CTL_ERROR, 1, { "no account line" } },
+	{ "two auth lines",
+	  A AUTH AUTH ACCOUNT C CLOSE S OPEN,
+	  CTL_ERROR,
+	  1,
+	  { "a second auth line" } },
+	{ "two open lines",
+	  A AUTH ACCOUNT C CLOSE S OPEN OPEN,
+	  CTL_ERROR,
+	  1,
+	  { "a second open line" } },
+	{ "auth first",
+	  AUTH A ACCOUNT C CLOSE S OPEN,
+	  CTL_WARNING,
+	  4,
+	  { "pam_unix.so", "pam_cap.so", "auth line is not the last" } },
+	{ "account last",
+	  A AUTH C ACCOUNT CLOSE S OPEN,
+	  CTL_ERROR,
+	  5,
+	  { "account line is not the first: pam_nologin.so", "can go round" } },
+	{ "close after another",
+	  A AUTH ACCOUNT C "session optional pam_x.so\n" CLOSE S OPEN,
+	  CTL_WARNING,
+	  1,
+	  { "close line is not the first: pam_x.so" } },
+	{ "open not last",
+	  A AUTH ACCOUNT C CLOSE S OPEN "session optional pam_keyinit.so force\n",
+	  CTL_WARNING,
+	  1,
+	  { "pam_keyinit.so", "keyring" } },
+	{ "kerberos behind auth",
+	  A AUTH "auth optional pam_krb5.so\n" ACCOUNT C CLOSE S OPEN,
+	  CTL_WARNING,
+	  1,
+	  { "pam_krb5.so", "ticket" } },
+	{ "afs behind open",
+	  A AUTH ACCOUNT C CLOSE S OPEN "session optional pam_afs_session.so\n",
+	  CTL_WARNING,
+	  1,
+	  { "pam_afs_session.so", "token" } },
+	{ "auth without join",
+	  A "auth required pam_sessbox.so\n" ACCOUNT C CLOSE S OPEN,
+	  CTL_ERROR,
+	  1,
+	  { "auth line has no join=cred" } },
+	{ "open without join",
+	  A AUTH ACCOUNT C CLOSE S "session required pam_sessbox.so open\n",
+	  CTL_ERROR,
+	  1,
+	  { "open line has no join=cred" } },
+	{ "another join",
+	  A AUTH ACCOUNT C CLOSE S "session required pam_sessbox.so open join=fork\n",
+	  CTL_ERROR,
+	  2,
+	  { "does not know 'join=fork'", "no join=cred" } },
+	{ "a misspelt argument",
+	  A AUTH "account required pam_sessbox.so debg\n" C CLOSE S OPEN,
+	  CTL_ERROR,
+	  1,
+	  { "does not know 'debg'" } },
+	{ "a relative conf=",
+	  A AUTH "account required pam_sessbox.so conf=here\n" C CLOSE S OPEN,
+	  CTL_ERROR,
+	  2,
+	  { "does not know 'conf=here'" } },
+	{ "two configurations",
+	  A AUTH "account required pam_sessbox.so conf=/a\n" C CLOSE S OPEN,
+	  CTL_ERROR,
+	  1,
+	  { "different configurations" } },
+	{ "another configuration",
+	  A AUTH "account required pam_sessbox.so conf=/a\n" C CLOSE S
+		 "session required pam_sessbox.so open join=cred conf=/a\n",
+	  CTL_NOTE,
+	  1,
+	  { "'/a'" } },
+	{ "debug",
+	  A AUTH "account required pam_sessbox.so debug\n" C CLOSE S OPEN,
+	  CTL_NOTE,
+	  0,
+	  { NULL } },
+	{ "neither open nor close",
+	  A AUTH ACCOUNT C CLOSE "session required pam_sessbox.so\n" S OPEN,
+	  CTL_ERROR,
+	  1,
+	  { "one of `open` and `close`" } },
+	{ "open and close in one",
+	  A AUTH ACCOUNT C S "session required pam_sessbox.so open close join=cred\n",
+	  CTL_ERROR,
+	  8,
+	  { "one of `open` and `close`" } },
+	{ "optional",
+	  A AUTH ACCOUNT C CLOSE S "session optional pam_sessbox.so open join=cred\n",
+	  CTL_ERROR,
+	  1,
+	  { "a refusal does not count" } },
+	{ "sufficient",
+	  A AUTH "account sufficient pam_sessbox.so\n" C CLOSE S OPEN,
+	  CTL_ERROR,
+	  1,
+	  { "a refusal does not count" } },
+	{ "requisite",
+	  A AUTH "account requisite pam_sessbox.so\n" C CLOSE S OPEN,
+	  CTL_NOTE,
+	  0,
+	  { NULL } },
+	{ "required in brackets",
+	  A AUTH "account [success=ok ignore=ignore default=bad] pam_sessbox.so\n" C CLOSE S OPEN,
+	  CTL_NOTE,
+	  0,
+	  { NULL } },
+	{ "done in brackets",
+	  A AUTH "account [success=done default=die] pam_sessbox.so\n" C CLOSE S OPEN,
+	  CTL_ERROR,
+	  1,
+	  { "more than succeed" } },
+	{ "a leading dash",
+	  A AUTH ACCOUNT C CLOSE S "-session required pam_sessbox.so open join=cred\n",
+	  CTL_WARNING,
+	  1,
+	  { "uncontained" } },
+	{ "sufficient before open",
+	  A AUTH ACCOUNT C CLOSE S "session sufficient pam_x.so\n" OPEN,
+	  CTL_ERROR,
+	  1,
+	  { "pam_x.so", "can go round the open line" } },
+	{ "a jump over auth",
+	  A "auth [success=1 default=ignore] pam_x.so\n" AUTH ACCOUNT C CLOSE S OPEN,
+	  CTL_ERROR,
+	  1,
+	  { "pam_x.so", "can go round the auth line" } },
+	{ "requisite before open",
+	  A AUTH ACCOUNT C CLOSE S "session requisite pam_x.so\n" OPEN,
+	  CTL_WARNING,
+	  1,
+	  { "when pam_x.so fails" } },
+	{ "in an include", "@include ours\n", CTL_NOTE, 0, { NULL } },
+	{ "user_readenv",
+	  A AUTH ACCOUNT C CLOSE S "session required pam_env.so user_readenv=1\n" OPEN,
+	  CTL_NOTE,
+	  1,
+	  { ".pam_environment" } },
+	{ "no stack at all", "rubbish\n", CTL_ERROR, 1, { "'rubbish'" } },
+};
+
+static bool some_finding_has(const struct ctl_findings *findings, const char *part)
+{
+	for (size_t i = 0; i < findings->n; i++)
+		if (strstr(findings->v[i].what, part))
+			return true;
+	return false;
+}
+
+static void judge(size_t i, const struct ctl_findings *findings)
+{
+	enum ctl_severity worst = CTL_NOTE;
+	for (size_t k = 0; k < findings->n; k++)
+		if (findings->v[k].severity > worst)
+			worst = findings->v[k].severity;
+	bool right = findings->n == stacks[i].n && worst == stacks[i].worst;
+	for (size_t k = 0; right && k < STACKS_PARTS && stacks[i].parts[k]; k++)
+		right = some_finding_has(findings, stacks[i].parts[k]);
+	if (right)
+		return;
+	for (size_t k = 0; k < findings->n; k++)
+		print_message("  %d %s\n", findings->v[k].severity, findings->v[k].what);
+	fail_msg("'%s'", stacks[i].name);
+}
+
+static void test_sshd_stacks(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < SB_ARRAY_SIZE(stacks); i++) {
+		struct scratch s = make_pam_tree();
+		struct ctl_findings findings = { .check = "pam-sshd" };
+		const struct ctl_host host = { .root = s.fd };
+		put_common(s.fd);
+		put_text(s.fd, "etc/pam.d/ours", A AUTH ACCOUNT C CLOSE S OPEN);
+		put_text(s.fd, "etc/pam.d/sshd", stacks[i].text);
+		ctl_check_pam_sshd(&host, &findings);
+		judge(i, &findings);
+		ctl_findings_clear(&findings);
+		drop_scratch(&s);
+	}
+}
+
+static void test_no_sshd_stack(void **state)
+{
+	struct scratch s = make_pam_tree();
+	struct ctl_findings findings = { .check = "pam-sshd" };
+	const struct ctl_host host = { .root = s.fd };
+	(void)state;
+	ctl_check_pam_sshd(&host, &findings);
+	assert_int_equal(findings.n, 1);
+	assert_int_equal(findings.v[0].severity, CTL_ERROR);
+	ctl_findings_clear(&findings);
+	drop_scratch(&s);
+}
+
+/* ---- other services ---- */
+
+static void test_other_services(void **state)
+{
+	static const struct {
+		const char *service, *text;
+		bool systemd, found;
+	} cases[] = {
+		{ "cron", C, false, true },
+		{ "cron", ACCOUNT C, false, false },
+		{ "cron", C ACCOUNT, false, true }, /* common-account can go round it */
+		{ "cron", "account sufficient pam_x.so\n" ACCOUNT, false, true },
+		{ "cron", "account required pam_x.so\n" ACCOUNT, false, false },
+		{ "cron", S, false, true }, /* no account lines: those of "other" */
+		{ "systemd-user", C, false, false },
+		{ "systemd-user", C, true, true },
+		{ "systemd-user", ACCOUNT C, true, false },
+		{ "ftpd-of-mine", C, false, false }, /* not in our list */
+		{ "other", C, false, true },
+		{ "other", ACCOUNT C, false, false },
+	};
+	(void)state;
+	for (size_t i = 0; i < SB_ARRAY_SIZE(cases); i++) {
+		struct scratch s = make_pam_tree();
+		struct ctl_findings findings = { .check = "pam-others" };
+		const struct ctl_host host = { .root = s.fd };
+		char path[64];
+		put_common(s.fd);
+		if (cases[i].systemd) {
+			assert_int_equal(mkdirat(s.fd, "run", 0755), 0);
+			assert_int_equal(mkdirat(s.fd, "run/systemd", 0755), 0);
+			assert_int_equal(mkdirat(s.fd, "run/systemd/system", 0755), 0);
+		}
+		snprintf(path, sizeof(path), "etc/pam.d/%s", cases[i].service);
+		put_text(s.fd, path, cases[i].text);
+		ctl_check_pam_others(&host, &findings);
+		if (findings.n != cases[i].found)
+			fail_msg("case %zu: %zu findings", i, findings.n);
+		ctl_findings_clear(&findings);
+		drop_scratch(&s);
+	}
+}
+
+static void test_no_account_lines_are_those_of_other(void **state)
+{
+	struct scratch s = make_pam_tree();
+	struct ctl_findings findings = { .check = "pam-others" };
+	const struct ctl_host host = { .root = s.fd };
+	(void)state;
+	put_common(s.fd);
+	put_text(s.fd, "etc/pam.d/cron", S);
+	put_text(s.fd, "etc/pam.d/other", ACCOUNT C);
+	ctl_check_pam_others(&host, &findings);
+	assert_int_equal(findings.n, 0);
+	ctl_findings_clear(&findings);
+	drop_scratch(&s);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_sshd_stacks),
+		cmocka_unit_test(test_no_sshd_stack),
+		cmocka_unit_test(test_other_services),
+		cmocka_unit_test(test_no_account_lines_are_those_of_other),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
