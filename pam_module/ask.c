@@ -18,32 +18,28 @@
  * session's processes, the one that closes it among them. */
 static const int held_signals[] = { SIGTERM, SIGHUP, SIGINT, SIGQUIT };
 
-struct caller_signals {
-	sigset_t held, mask;
-	struct sigaction chld;
-};
-
-static int hold_signals(struct caller_signals *s)
+static void fill_held(sigset_t *set)
 {
-	const struct sigaction dfl = { .sa_handler = SIG_DFL };
-	sigemptyset(&s->held);
+	sigemptyset(set);
 	for (size_t i = 0; i < sizeof(held_signals) / sizeof(held_signals[0]); i++)
-		sigaddset(&s->held, held_signals[i]);
-	if (sigprocmask(SIG_BLOCK, &s->held, &s->mask) < 0)
-		return -1;
-	/* Somebody else's handler would reap our child, or count it as his. */
-	return sigaction(SIGCHLD, &dfl, &s->chld);
+		sigaddset(set, held_signals[i]);
 }
 
-static void release_signals(const struct caller_signals *s)
+static int hold_signals(struct box_call *call)
 {
-	sigaction(SIGCHLD, &s->chld, NULL);
-	sigprocmask(SIG_SETMASK, &s->mask, NULL);
+	const struct sigaction dfl = { .sa_handler = SIG_DFL };
+	sigset_t held;
+	fill_held(&held);
+	if (sigprocmask(SIG_BLOCK, &held, &call->mask) < 0)
+		return -1;
+	/* Somebody else's handler would reap our child, or count it as his. */
+	return sigaction(SIGCHLD, &dfl, &call->chld);
 }
 
 /* Between vfork and exec: system calls only, and nothing of the parent's memory is written. */
-static void become_helper(int sock, int host_mnt, const sigset_t *held)
+static void become_helper(int sock, int host_mnt)
 {
+	sigset_t held;
 	static char *const argv[] = { (char *)"sessbox-helper", NULL };
 	static char *const envp[] = { (char *)"PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL };
 	const struct sigaction dfl = { .sa_handler = SIG_DFL };
@@ -59,7 +55,8 @@ static void become_helper(int sock, int host_mnt, const sigset_t *held)
 		_exit(126);
 	for (int sig = 1; sig < NSIG; sig++)
 		sigaction(sig, &dfl, NULL);
-	sigprocmask(SIG_SETMASK, held, NULL);
+	fill_held(&held);
+	sigprocmask(SIG_SETMASK, &held, NULL);
 	if (chdir("/") < 0)
 		_exit(126);
 	execve(SB_HELPER, argv, envp);
@@ -71,14 +68,16 @@ static bool is_final(const struct sb_reply *reply)
 	return reply->verdict != SB_VERDICT_WAIT;
 }
 
-static int receive(int sock, struct box_reply *ret, struct box_error *error)
+int box_call_receive(struct box_call *call, struct box_reply *ret, struct box_error *error)
 {
 	int64_t deadline = sb_now_ms() + (SB_TIMEOUT_DEFAULT + SB_TIMEOUT_MARGIN) * 1000;
+	call->late = true;
 	do {
-		int r = sb_wait_readable(sock, deadline);
+		int r = sb_wait_readable(call->sock, deadline);
 		ret->n = SB_MSG_FDS_MAX;
 		if (r == 0)
-			r = sb_msg_recv(sock, &ret->reply, sizeof(ret->reply), ret->fds, &ret->n);
+			r = sb_msg_recv(call->sock, &ret->reply, sizeof(ret->reply), ret->fds,
+					&ret->n);
 		if (r < 0) {
 			ret->n = 0;
 			errno = -r;
@@ -94,6 +93,7 @@ static int receive(int sock, struct box_reply *ret, struct box_error *error)
 	} while (!is_final(&ret->reply));
 	ret->reply.to_user[sizeof(ret->reply.to_user) - 1] = '\0';
 	ret->reply.to_log[sizeof(ret->reply.to_log) - 1] = '\0';
+	call->late = false;
 	return 0;
 }
 
@@ -114,34 +114,52 @@ static void reap(pid_t pid, bool late)
 	}
 }
 
-int box_ask(const struct sb_request *request, int host_mnt, struct box_reply *ret,
-	    struct box_error *error)
+int box_call_start(struct box_call *call, const struct sb_request *request, int host_mnt,
+		   struct box_error *error)
 {
 	int pair[2];
-	struct caller_signals signals;
-	ret->n = 0;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return box_fail(error, "make a socket for the helper");
-	if (hold_signals(&signals) < 0) {
+	*call = (struct box_call){ .sock = pair[0], .pid = -1 };
+	if (hold_signals(call) < 0) {
 		close(pair[0]);
 		close(pair[1]);
 		return box_fail(error, "hold signals");
 	}
-	pid_t pid = vfork();
-	if (pid == 0)
-		become_helper(pair[1], host_mnt, &signals.held);
-	int r = pid < 0 ? box_fail(error, "spawn the helper") : 0;
-	close(pair[1]);
-	if (r == 0) {
-		int sent = sb_msg_send(pair[0], request, sizeof(*request), NULL, 0);
-		errno = -sent;
-		r = sent < 0 ? box_fail(error, "ask the helper (" SB_HELPER ")")
-			     : receive(pair[0], ret, error);
+	/* The question first: it waits in the socket for a helper that need not wait for it. */
+	int sent = sb_msg_send(pair[0], request, sizeof(*request), NULL, 0);
+	errno = -sent;
+	if (sent == 0) {
+		call->pid = vfork();
+		if (call->pid == 0)
+			become_helper(pair[1], host_mnt);
 	}
-	close(pair[0]);
-	if (pid > 0)
-		reap(pid, r < 0);
-	release_signals(&signals);
+	close(pair[1]);
+	if (call->pid > 0)
+		return 0;
+	box_fail(error, "spawn the helper (" SB_HELPER ")");
+	box_call_end(call);
+	return -1;
+}
+
+void box_call_end(struct box_call *call)
+{
+	close(call->sock);
+	if (call->pid > 0)
+		reap(call->pid, call->late);
+	sigaction(SIGCHLD, &call->chld, NULL);
+	sigprocmask(SIG_SETMASK, &call->mask, NULL);
+}
+
+int box_ask(const struct sb_request *request, int host_mnt, struct box_reply *ret,
+	    struct box_error *error)
+{
+	struct box_call call;
+	ret->n = 0;
+	if (box_call_start(&call, request, host_mnt, error) < 0)
+		return -1;
+	int r = box_call_receive(&call, ret, error);
+	box_call_end(&call);
 	return r;
 }
 

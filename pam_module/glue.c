@@ -128,30 +128,36 @@ static int interpret(pam_handle_t *pamh, int flags, const struct passwd *pw,
 	return PAM_SYSTEM_ERR;
 }
 
-/* Asks; without an answer the system's own accounts enter and the others are refused. */
-static int ask(pam_handle_t *pamh, int flags, const struct passwd *pw,
-	       const struct sb_request *request, struct box_reply *reply)
+/* No answer: the system's own accounts enter and the others are refused. */
+static int without_answer(pam_handle_t *pamh, int flags, const struct passwd *pw,
+			  const struct box_error *error)
 {
-	struct box_error error = { 0 };
-	if (box_ask(request, -1, reply, &error) == 0)
-		return interpret(pamh, flags, pw, &reply->reply);
 	bool system = pw->pw_uid < FIRST_USER_UID;
-	errno = error.num;
+	errno = error->num;
 	pam_syslog(pamh, LOG_ERR, "user '%s' %s: %s: %m", pw->pw_name,
-		   system ? "enters uncontained" : "refused", error.what);
+		   system ? "enters uncontained" : "refused", error->what);
 	if (!system)
 		tell(pamh, flags, cannot_contain);
 	return system ? PAM_IGNORE : PAM_SYSTEM_ERR;
 }
 
+/* The account phase's question. */
+static int check_account(pam_handle_t *pamh, int flags, const struct passwd *pw,
+			 const struct args *args)
+{
+	struct box_reply reply;
+	struct box_error error = { 0 };
+	struct sb_request q = make_request(pamh, pw, args, SB_OP_ACCOUNT);
+	if (box_ask(&q, -1, &reply, &error) < 0)
+		return without_answer(pamh, flags, pw, &error);
+	box_reply_close(&reply);
+	return interpret(pamh, flags, pw, &reply.reply);
+}
+
 /* Is he one? For refusals that must not hit anybody else. */
 static bool is_tenant(pam_handle_t *pamh, const struct passwd *pw, const struct args *args)
 {
-	struct box_reply reply;
-	struct sb_request q = make_request(pamh, pw, args, SB_OP_ACCOUNT);
-	int r = ask(pamh, PAM_SILENT, pw, &q, &reply);
-	box_reply_close(&reply);
-	return r != PAM_IGNORE;
+	return check_account(pamh, PAM_SILENT, pw, args) != PAM_IGNORE;
 }
 
 /* ---- account ---- */
@@ -171,10 +177,8 @@ int pam_sm_acct_mgmt(pam_handle_t *pamh, int flags, int argc, const char **argv)
 		tell(pamh, flags, cannot_contain);
 		return PAM_SYSTEM_ERR;
 	}
-	struct box_reply reply;
-	struct sb_request q = make_request(pamh, pw, &args, SB_OP_ACCOUNT);
-	int r = ask(pamh, flags, pw, &q, &reply);
-	box_reply_close(&reply);
+	int r = check_account(pamh, flags, pw, &args);
+	box.expected = r == PAM_SUCCESS ? pw->pw_uid : 0;
 	return r;
 }
 
@@ -263,50 +267,99 @@ static void set_environment(pam_handle_t *pamh, uid_t uid)
 		pam_putenv(pamh, "DBUS_SESSION_BUS_ADDRESS");
 }
 
-static void close_helper_side(struct sb_request *q)
+/* Returns -1 when there was no answer. */
+static int ask_close(struct box_reply *reply, struct box_error *error)
+{
+	const struct sb_request q = { .magic = SB_PROTO_MAGIC,
+				      .version = SB_PROTO_VERSION,
+				      .op = SB_OP_CLOSE,
+				      .uid = box.uid,
+				      .session = box.session };
+	/* Only the helper returns to the host's mounts. The caller keeps its tree until it ends:
+	 * sshd closes PAM first and records the terminal's logout after. */
+	return box_ask(&q, box.host_mnt, reply, error);
+}
+
+static void close_helper_side(void)
 {
 	struct box_reply reply;
-	q->op = SB_OP_CLOSE;
-	q->session = box.session;
-	if (box_ask(q, box.host_mnt, &reply, NULL) == 0)
+	if (ask_close(&reply, NULL) == 0)
 		box_reply_close(&reply);
 }
 
-/* The container stands: gets the caller ready. Any failure leaves it as it was found. */
-static int prepare(pam_handle_t *pamh, int flags, const struct passwd *pw, struct sb_request *q,
-		   struct box_reply *reply)
+static int not_prepared(pam_handle_t *pamh, int flags, const struct passwd *pw, bool allow,
+			const struct box_error *error)
 {
-	struct box_error error = { 0 };
-	bool allow = reply->reply.flags & SB_REPLY_ALLOW_FAILURE;
-	box.uid = pw->pw_uid;
-	box.session = reply->reply.session;
-	box_load_nss(pw->pw_name, pw->pw_gid);
-	if (box_token_make(&box, &error) == 0 && box_prepare(&box, reply, &error) == 0) {
-		box.phase = BOX_OPEN;
-		set_environment(pamh, pw->pw_uid);
-		return PAM_SUCCESS;
-	}
-	box_reply_close(reply);
-	close_helper_side(q);
-	box_forget(&box);
-	errno = error.num;
+	errno = error->num;
 	pam_syslog(pamh, allow ? LOG_ALERT : LOG_ERR, "user '%s' %s: %s: %m", pw->pw_name,
 		   allow ? "NOT CONTAINED (OnFailure=allow)" : "not contained and refused",
-		   error.what);
+		   error->what);
 	if (allow)
 		return PAM_IGNORE;
 	tell(pamh, flags, cannot_contain);
 	return doom(pamh, PAM_SYSTEM_ERR);
 }
 
+/* The container stands: gets the caller ready. Any failure leaves it as it was found. */
+static int prepare(pam_handle_t *pamh, int flags, const struct passwd *pw, struct box_reply *reply,
+		   struct box_call *call)
+{
+	struct box_error error = { 0 };
+	bool allow = reply->reply.flags & SB_REPLY_ALLOW_FAILURE;
+	box.uid = pw->pw_uid;
+	box.session = reply->reply.session;
+	bool ready = box_token_make(&box, &error) == 0 && box_prepare(&box, reply, &error) == 0;
+	box_call_end(call); /* last: the helper ends while we work */
+	if (ready) {
+		box.phase = BOX_OPEN;
+		set_environment(pamh, pw->pw_uid);
+		return PAM_SUCCESS;
+	}
+	box_reply_close(reply);
+	close_helper_side();
+	box_forget(&box);
+	return not_prepared(pamh, flags, pw, allow, &error);
+}
+
+/* While the helper works: a child must not load an NSS source from the tenant's tree. */
+static void load_nss(const struct passwd *pw, struct box_call *call)
+{
+	struct sb_groups groups;
+	box_load_nss(pw->pw_name, pw->pw_gid, &groups);
+	/* Not taken by a helper that needs none, or is done. */
+	if (call)
+		sb_msg_send(call->sock, &groups, sizeof(groups), NULL, 0);
+}
+
 static int open_contained(pam_handle_t *pamh, int flags, const struct passwd *pw,
 			  const struct args *args)
 {
-	struct box_reply reply;
+	struct box_call call;
+	struct box_reply reply = { .n = 0 };
+	struct box_error error = { 0 };
 	struct sb_request q = make_request(pamh, pw, args, SB_OP_OPEN);
-	int r = ask(pamh, flags, pw, &q, &reply);
-	if (r == PAM_SUCCESS)
-		return prepare(pamh, flags, pw, &q, &reply);
+	/* Of others a directory that hangs must not delay the answer: first let it be known. */
+	bool expected = box.expected == pw->pw_uid;
+	q.flags = expected ? SB_REQUEST_GROUPS : 0;
+	int r = box_call_start(&call, &q, -1, &error);
+	if (r == 0) {
+		if (expected)
+			load_nss(pw, &call);
+		r = box_call_receive(&call, &reply, &error);
+		if (r < 0)
+			box_call_end(&call);
+	}
+	if (r < 0) {
+		r = without_answer(pamh, flags, pw, &error);
+		return r == PAM_IGNORE ? r : doom(pamh, r);
+	}
+	r = interpret(pamh, flags, pw, &reply.reply);
+	if (r == PAM_SUCCESS) {
+		if (!expected)
+			load_nss(pw, NULL);
+		return prepare(pamh, flags, pw, &reply, &call);
+	}
+	box_call_end(&call);
 	box_reply_close(&reply);
 	return r == PAM_IGNORE ? r : doom(pamh, r);
 }
@@ -359,14 +412,7 @@ int pam_sm_close_session(pam_handle_t *pamh, int flags, int argc, const char **a
 		pam_syslog(pamh, LOG_ERR, "%s: %m", error.what);
 	}
 	log_child(pamh);
-	const struct sb_request q = { .magic = SB_PROTO_MAGIC,
-				      .version = SB_PROTO_VERSION,
-				      .op = SB_OP_CLOSE,
-				      .uid = box.uid,
-				      .session = box.session };
-	/* Only the helper returns to the host's mounts. The caller keeps its tree until it ends:
-	 * sshd closes PAM first and records the terminal's logout after. */
-	if (box_ask(&q, box.host_mnt, &reply, &error) < 0) {
+	if (ask_close(&reply, &error) < 0) {
 		errno = error.num;
 		pam_syslog(pamh, LOG_ERR, "close: %s: %m", error.what);
 	} else if (reply.reply.verdict != SB_VERDICT_CONTAIN) {

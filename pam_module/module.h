@@ -10,6 +10,7 @@
  * the caller wears the leash: without CAP_SETUID in effect, a child that did not come through our
  * hook dies at its setresuid instead of running on the host as the tenant.
  */
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -39,7 +40,8 @@ struct box_leash {
 /* One session a process: PAM applications we accept have no second one. */
 struct box {
 	enum box_phase phase;
-	bool in; /* this process is inside, or comes from one that is */
+	uint32_t expected; /* uid that the account phase found to be a tenant, 0 = none */
+	bool in;	   /* this process is inside, or comes from one that is */
 	/* 1 in the caller, 0 in every child: a MADV_WIPEONFORK page. Never a pid: a tenant can
 	 * drive the child's, a number of the container, to equal the caller's. */
 	volatile char *token;
@@ -68,11 +70,29 @@ struct box_reply {
 	size_t n;
 };
 
+/* A helper at work. Between start and end signals are held and SIGCHLD is at its default. */
+struct box_call {
+	int sock;
+	pid_t pid;
+	bool late; /* no answer: kill it */
+	sigset_t mask;
+	struct sigaction chld;
+};
+
 /*
- * Runs the helper for one request. host_mnt: its mount namespace, or -1 for the caller's. Returns 0
- * with a final reply, or -1: no helper, no answer in time, or nonsense. The helper is reaped (and
- * killed, if it is late) before this returns; signals and SIGCHLD are as before.
+ * Spawns the helper and asks. host_mnt: its mount namespace, or -1 for the caller's. 0, or -1 and
+ * nothing is left to end.
  */
+int box_call_start(struct box_call *call, const struct sb_request *request, int host_mnt,
+		   struct box_error *error);
+
+/* Waits for the final reply. 0, or -1: no answer in time, or nonsense. */
+int box_call_receive(struct box_call *call, struct box_reply *ret, struct box_error *error);
+
+/* Reaps the helper (kills it, if it is late) and puts signals back. Also after a failure. */
+void box_call_end(struct box_call *call);
+
+/* The three in one. */
 int box_ask(const struct sb_request *request, int host_mnt, struct box_reply *ret,
 	    struct box_error *error);
 void box_reply_close(struct box_reply *reply);
@@ -83,8 +103,9 @@ void box_reply_close(struct box_reply *reply);
 int box_token_make(struct box *box, struct box_error *error);
 bool box_is_child(const struct box *box);
 
-/* Loads every NSS source on the host, so that no child loads one from the tenant's tree. */
-void box_load_nss(const char *user, gid_t gid);
+/* Loads every NSS source on the host, so that no child loads one from the tenant's tree. Fills in
+ * the user's groups on the way. */
+void box_load_nss(const char *user, gid_t gid, struct sb_groups *ret);
 
 /* Caller: takes over the reply's descriptors, makes the private tree, points pid_for_children at
  * the container, puts the leash on. On failure all of it is undone but the descriptors. */

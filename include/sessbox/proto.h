@@ -31,6 +31,10 @@ enum sb_op {
 	SB_OP_CLOSE,
 };
 
+enum sb_request_bit {
+	SB_REQUEST_GROUPS = 1 << 0, /* a struct sb_groups follows, as a message of its own */
+};
+
 struct sb_request {
 	uint32_t magic;
 	uint32_t version;
@@ -38,12 +42,24 @@ struct sb_request {
 	uint32_t session; /* SB_OP_CLOSE */
 	uint32_t uid;
 	uint32_t gid;
+	uint32_t flags; /* enum sb_request_bit */
 	char user[256];
 	char home[1024];
 	char shell[256];
 	char service[64];
 	char rhost[256];
 	char conf_dir[256]; /* the module's conf=, "" = built-in */
+};
+
+/*
+ * The user's groups, as the module found them while it loaded the NSS sources, which it has to do
+ * in any case: the helper, which would load them a second time, takes them from here.
+ */
+#define SB_GROUPS_SENT_MAX 1024
+struct sb_groups {
+	uint32_t magic;
+	uint32_t n;
+	uint32_t gids[SB_GROUPS_SENT_MAX];
 };
 
 enum sb_verdict {
