@@ -20,6 +20,7 @@
 #define WORD(cap) ((cap) / 32)
 
 #define IOPRIO_CLASS_SHIFT 13
+#define IOPRIO_CLASS_RT 1
 #define IOPRIO_WHO_PROCESS 1
 #define TIMER_SLACK_DEFAULT_NS 50000
 
@@ -134,23 +135,32 @@ static int reset_oom_score(struct box_error *error)
 static int reset_scheduling(struct box_error *error)
 {
 	const struct sched_param none = { 0 };
-	cpu_set_t all;
-	memset(&all, 0xff, sizeof(all));
 	if (sched_getscheduler(0) != SCHED_OTHER && sched_setscheduler(0, SCHED_OTHER, &none) < 0)
 		return box_fail(error, "reset the scheduling policy");
 	errno = 0;
 	int nice_value = getpriority(PRIO_PROCESS, 0);
 	if (errno || (nice_value < 0 && setpriority(PRIO_PROCESS, 0, 0) < 0))
 		return box_fail(error, "reset the nice value");
-	if (sched_setaffinity(0, sizeof(all), &all) < 0)
-		return box_fail(error, "reset the CPU affinity");
 	if (syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, 0 << IOPRIO_CLASS_SHIFT) < 0)
 		return box_fail(error, "reset the IO priority");
 	if (prctl(PR_SET_TIMERSLACK, TIMER_SLACK_DEFAULT_NS) < 0)
 		return box_fail(error, "reset the timer slack");
-	if (sched_getscheduler(0) != SCHED_OTHER || getpriority(PRIO_PROCESS, 0) < 0)
+	if (sched_getscheduler(0) != SCHED_OTHER || getpriority(PRIO_PROCESS, 0) < 0 ||
+	    syscall(SYS_ioprio_get, IOPRIO_WHO_PROCESS, 0) >> IOPRIO_CLASS_SHIFT ==
+		    IOPRIO_CLASS_RT ||
+	    prctl(PR_GET_TIMERSLACK) != TIMER_SLACK_DEFAULT_NS)
 		return box_fail(error, "the scheduling of the caller stayed");
 	return 0;
+}
+
+/* All CPUs; the kernel cuts the set to those that the tenant's cgroup may use. */
+static int reset_affinity(struct box_error *error)
+{
+	cpu_set_t all;
+	memset(&all, 0xff, sizeof(all));
+	return sched_setaffinity(0, sizeof(all), &all) < 0
+		       ? box_fail(error, "reset the CPU affinity")
+		       : 0;
 }
 
 /* A core_pattern pipe runs on the host, as root, on the tenant's data. */
@@ -167,10 +177,7 @@ static int forbid_cores(struct box_error *error)
 int box_reset_inherited(struct box_error *error)
 {
 	static int (*const resets[])(struct box_error *) = {
-		refuse_directories,
-		reset_oom_score,
-		reset_scheduling,
-		forbid_cores,
+		refuse_directories, reset_oom_score, reset_scheduling, reset_affinity, forbid_cores,
 	};
 	for (size_t i = 0; i < sizeof(resets) / sizeof(resets[0]); i++)
 		if (resets[i](error) < 0)

@@ -25,7 +25,8 @@ int sb_fail(struct sb_err *err, int num, const char *fmt, ...)
 int sb_fail_plain(struct sb_err *err, int num, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* Puts "<text>: " before the message of an error that is set already. Returns -err->num. */
+/* Puts "<text>: " before the message of an error that is set already. Returns -err->num; err NULL:
+ * -EIO. */
 int sb_fail_within(struct sb_err *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

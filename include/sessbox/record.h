@@ -9,11 +9,13 @@
  *   ns/                        see ns.h
  *   u<uid>/lock                the user's lock: whoever changes anything below holds it
  *   u<uid>/c<n>/record, init   a container; its init's socket
- *   u<uid>/sessions/<id>       a session; <id>-utmp and <id>-wtmp are its scratch files
- *   u<uid>/self/<id>           what the user himself may read of it (0750, root and his group)
+ *   u<uid>/sessions/<id>       a session; <id>-utmp and <id>-wtmp are its scratch files (0700)
+ *   u<uid>/self/<id>           a link to it, for the user himself (0750, root and his group)
+ *   u<uid>/c<n>/etc            the account files that the container shows
  *
- * Records are text, "Key=value" lines, 0600, replaced whole by rename. They are never trusted when
- * a start time does not fit. Usage, members and state are never stored: those are the kernel's.
+ * Records are text, "Key=value" lines, closed to others, replaced whole by rename. They are never
+ * trusted when a start time does not fit. Usage, members and state are never stored: those are the
+ * kernel's.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -79,6 +81,9 @@ void sb_user_close(struct sb_user_dir *user);
 /* Removes the directory of a user nothing is left of; the lock is held. */
 int sb_user_remove(int run_fd, uid_t uid);
 
+/* Removes what a removal that was killed half-way left. */
+void sb_run_sweep(int run_fd);
+
 /* uids that have a directory; *ret is malloc'ed. Returns the number or a negative errno. */
 ssize_t sb_user_list(int run_fd, uid_t **ret);
 
@@ -89,7 +94,7 @@ ssize_t sb_session_list(int user_fd, uint32_t **ret);
 int sb_container_save(int dir_fd, const struct sb_container_record *rec);
 int sb_container_load(int user_fd, uint32_t number, struct sb_container_record *ret);
 
-/* save also writes self/<id>, for the group `gid`. */
+/* save also links self/<id>, for the group `gid`. */
 int sb_session_save(int user_fd, const struct sb_session_record *rec, gid_t gid);
 int sb_session_load(int user_fd, const char *dir, uint32_t id, struct sb_session_record *ret);
 void sb_session_remove(int user_fd, uint32_t id);

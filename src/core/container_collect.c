@@ -269,6 +269,7 @@ int sb_collect_all(struct sb_err *err)
 	cleanup_fd int run = sb_run_open(err);
 	if (run < 0)
 		return run;
+	sb_run_sweep(run);
 	ssize_t n = sb_user_list(run, &uids);
 	int r = n < 0 ? sb_fail(err, (int)n, "list the users") : 0;
 	for (ssize_t i = 0; i < n; i++) {

@@ -42,6 +42,8 @@ int sb_fail_plain(struct sb_err *err, int num, const char *fmt, ...)
 
 int sb_fail_within(struct sb_err *err, const char *fmt, ...)
 {
+	if (!err)
+		return -EIO;
 	char outer[sizeof(err->msg)];
 	va_list ap;
 	va_start(ap, fmt);

@@ -39,11 +39,14 @@ static char *next_component(char **rest)
 	return s;
 }
 
-/* Puts the target of a link in front of what is left of the walk. */
-static int expand_link(struct walk *w, const char *name, const char *rest)
+/*
+ * Puts the target of a link in front of what is left of the walk. A stranger's link is none for us,
+ * though he may make one in a sticky directory.
+ */
+static int expand_link(struct walk *w, const char *name, uid_t owner, const char *rest)
 {
 	char target[PATH_MAX], joined[PATH_MAX];
-	if (!w->trusted || ++w->links > LINKS_MAX)
+	if (!w->trusted || owner != 0 || ++w->links > LINKS_MAX)
 		return -ELOOP;
 	ssize_t n = readlinkat(w->fd, name, target, sizeof(target) - 1);
 	if (n < 0)
@@ -90,7 +93,7 @@ static int step(struct walk *w, bool want_dir, bool *done)
 	if (fstatat(w->fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return -errno;
 	if (S_ISLNK(st.st_mode))
-		return expand_link(w, name, rest);
+		return expand_link(w, name, st.st_uid, rest);
 	bool last = rest[strspn(rest, "/")] == '\0';
 	int r = enter(w, name, last, want_dir);
 	memmove(w->rest, rest, strlen(rest) + 1);
@@ -115,13 +118,17 @@ static int make_one(int dir_fd, const char *name, bool as_dir)
 	struct stat st;
 	int flags = O_PATH | O_NOFOLLOW | O_CLOEXEC | (as_dir ? O_DIRECTORY : 0);
 	int fd = openat(dir_fd, name, flags);
-	if (fd >= 0 || errno != ENOENT) {
-		if (fd < 0)
-			return -errno;
-		if (fstat(fd, &st) == 0 && !S_ISLNK(st.st_mode))
-			return fd;
+	if (fd >= 0 && fstat(fd, &st) == 0 && !S_ISLNK(st.st_mode))
+		return fd;
+	if (fd >= 0) {
 		close(fd);
 		return -ELOOP;
+	}
+	if (errno != ENOENT) {
+		int r = -errno;
+		bool link =
+			fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode);
+		return link ? -ELOOP : r;
 	}
 	if (fstat(dir_fd, &st) < 0)
 		return -errno;

@@ -59,6 +59,8 @@ static const struct field session_fields[] = {
 };
 
 #define RECORD_MAX 8192
+/* What a user's directory is called while it is removed. */
+#define GONE "gone."
 
 struct table {
 	const struct field *fields;
@@ -255,9 +257,22 @@ int sb_user_lock(int run_fd, uid_t uid, int64_t deadline, struct sb_user_dir *re
 
 int sb_user_remove(int run_fd, uid_t uid)
 {
-	char name[16];
+	char name[16], gone[48];
 	user_name(name, sizeof(name), uid);
-	return sb_remove_tree(run_fd, name);
+	/* By another name first: who comes while we remove must find nothing, not half of it. */
+	snprintf(gone, sizeof(gone), GONE "%u.%d", uid, getpid());
+	if (renameat(run_fd, name, run_fd, gone) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	return sb_remove_tree(run_fd, gone);
+}
+
+void sb_run_sweep(int run_fd)
+{
+	int fd = openat(run_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	cleanup_dir DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	for (struct dirent *e; dir && (e = readdir(dir));)
+		if (strncmp(e->d_name, GONE, strlen(GONE)) == 0)
+			sb_remove_tree(run_fd, e->d_name);
 }
 
 static int compare_u32(const void *a, const void *b)
@@ -330,23 +345,30 @@ int sb_container_load(int user_fd, uint32_t number, struct sb_container_record *
 	return load(user_fd, name, &container_table, ret, sizeof(*ret));
 }
 
+/* One file with two names: only the second's directory is open to the user. */
+static int publish(int sessions, int self, const char *name)
+{
+	if (unlinkat(self, name, 0) < 0 && errno != ENOENT)
+		return -errno;
+	return linkat(sessions, name, self, name, 0) < 0 ? -errno : 0;
+}
+
 int sb_session_save(int user_fd, const struct sb_session_record *rec, gid_t gid)
 {
 	char buf[RECORD_MAX], name[16];
-	const struct sb_file_attr roots = { .mode = 0600, .uid = (uid_t)-1, .gid = (gid_t)-1 };
-	const struct sb_file_attr users = { .mode = 0640, .uid = (uid_t)-1, .gid = gid };
+	const struct sb_file_attr attr = { .mode = 0640, .uid = (uid_t)-1, .gid = gid };
 	int r = print_record(buf, sizeof(buf), &session_table, rec);
 	if (r < 0)
 		return r;
 	snprintf(name, sizeof(name), "%u", rec->id);
-	cleanup_fd int sessions = sb_open_dir(user_fd, "sessions", 0711);
+	cleanup_fd int sessions = sb_open_dir(user_fd, "sessions", 0700);
 	cleanup_fd int self = sb_open_dir(user_fd, "self", 0750);
 	if (sessions < 0 || self < 0)
 		return sessions < 0 ? sessions : self;
 	if (fchownat(self, "", (uid_t)-1, gid, AT_EMPTY_PATH) < 0)
 		return -errno;
-	r = sb_replace_file(sessions, name, buf, &roots);
-	return r < 0 ? r : sb_replace_file(self, name, buf, &users);
+	r = sb_replace_file(sessions, name, buf, &attr);
+	return r < 0 ? r : publish(sessions, self, name);
 }
 
 int sb_session_load(int user_fd, const char *dir, uint32_t id, struct sb_session_record *ret)

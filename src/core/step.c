@@ -19,7 +19,8 @@ int sb_steps_run(const struct sb_step *steps, size_t n, void *ctx, struct sb_err
 		if (r >= 0)
 			continue;
 		sb_steps_undo(steps, i + 1, ctx);
-		return sb_fail_within(err, "%s", steps[i].name);
+		sb_fail_within(err, "%s", steps[i].name);
+		return r;
 	}
 	return 0;
 }

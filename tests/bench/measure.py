@@ -17,6 +17,7 @@ from scene import DIR, FIRST, PROGRAMS, SECOND
 FEW, MANY = 20, 2000
 BLOCK = 10  # rounds between changes of the number of host mounts
 TRACED = 60
+SETTLE = 0.01  # seconds for the kernel to clean up after one process before the next is measured
 SSH = ['ssh', '-F', 'none', '-i', str(DIR / 'key'), '-o', 'BatchMode=yes', '-o', 'LogLevel=ERROR',
        '-o', 'StrictHostKeyChecking=no', '-o', 'UserKnownHostsFile=/dev/null']
 BWRAP = ['bwrap', '--unshare-all', '--ro-bind', '/', '/', 'true']
@@ -28,6 +29,7 @@ def run(*cmd):
     done = subprocess.run([str(c) for c in cmd], stdout=subprocess.PIPE, text=True)
     if done.returncode:
         raise SystemExit(f'bench: {" ".join(map(str, cmd))}: exit {done.returncode}')
+    time.sleep(SETTLE)
     words = done.stdout.split()
     return dict(zip(words[::2], map(int, words[1::2])))
 
@@ -70,7 +72,7 @@ class Series:
 
 
 def progress(what, i, n):
-    if sys.stderr.isatty() or i in (0, n - 1):
+    if sys.stderr.isatty():
         print(f'\rbench: {what} {i + 1}/{n}', end='\n' if i == n - 1 else '', file=sys.stderr)
 
 

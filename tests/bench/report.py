@@ -43,20 +43,20 @@ TARGETS = (
 READING = '''\
 ## How to read it
 
-Times are milliseconds of wall clock. All series were taken in turn, round by round, in one run in a
-throw-away copy of the machine whose cgroup has the largest CPU weight; nothing is left out. The driver does what sshd does - open through
-libpam, fork, setcred in the child, close - and is a new process each time; the clock runs while
-open and the child's setcred do. (c) and (c2) are one small program that does the same mounts,
-namespaces, cgroups and limits without any check, record or lock. An interval is the middle 95 % of
-{resamples} resamplings of the rounds.
+Times are milliseconds of wall clock. All series were taken in turn, round by round, in one run, in
+a throw-away copy of the machine whose cgroup has the largest CPU weight; no sample is left out. The
+driver does what sshd does - open through libpam, fork, setcred in the child, close - and is a new
+process each time; the clock runs while open and the child's setcred do. (c) and (c2) are one small
+program that makes the same mounts, namespaces, cgroups and limits without any check, record or
+lock. An interval is the middle 95 % of {resamples} resamplings of the rounds.
 
 The move into the cgroup waits for a grace period of the kernel when it is rare (about 20 ms without
 the mount option `favordynmods`); the private tree grows with the host's mounts. Both are left out
 of (a), (b), (c) and (c2) and are in the whole ssh login.
 
 The steps below are from a build of the helper that notes when each one begins, {traced} logins of
-each kind. They follow one another and add up to the login, but for those of init, which runs beside
-the step `create: init`.
+each kind. They follow one another and add up to the login with what is left out of it; those of
+init run beside the step `create: init`.
 '''
 
 
