@@ -28,6 +28,10 @@ struct sb_session_request {
 	const char *from; /* PAM_RHOST, "" = none */
 	pid_t caller;
 	int64_t deadline; /* sb_now_ms */
+	/* All groups of the user, the primary among them: their number or a negative errno. Asked
+	 * once, when a container is made. */
+	ssize_t (*list_groups)(const struct sb_session_request *request, gid_t *gids, size_t max);
+	bool groups_follow; /* for list_groups: the caller sends them */
 };
 
 /* What the caller needs to get its child in. Descriptors that are not there are -1. */

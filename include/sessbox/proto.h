@@ -100,6 +100,11 @@ struct sb_reply {
 	char to_log[256];
 };
 
+/* Init's descriptors at birth: its socket, and the pidfd of the caller of its first session, whose
+ * id is its second argument. */
+#define SB_INIT_SOCKET 3
+#define SB_INIT_CALLER 4
+
 /* Helper -> init, over SOCK_SEQPACKET at <user>/c<n>/init; root's only. */
 enum sb_init_op {
 	SB_INIT_PING = 1,
@@ -127,8 +132,5 @@ struct sb_init_reply {
 	uint32_t state; /* enum sb_init_state */
 	uint32_t sessions;
 };
-
-/* A container nobody joins after its creation (its helper died) ends by itself. */
-#define SB_INIT_ORPHAN_SEC 15
 
 #endif

@@ -22,7 +22,6 @@
 enum sb_mount_op_kind {
 	SB_MOUNT_DIR,	 /* make a directory */
 	SB_MOUNT_LINK,	 /* make a symbolic link: source = its text */
-	SB_MOUNT_FILE,	 /* make a file: source = its content */
 	SB_MOUNT_FS,	 /* mount a new file system: source = its type */
 	SB_MOUNT_BIND,	 /* clone what the host has at source */
 	SB_MOUNT_LIKE,	 /* as the host has it: its link copied, or its directory cloned */
@@ -36,7 +35,8 @@ enum sb_mount_op_flag {
 	SB_OP_NO_RECURSE = 1 << 1,
 	SB_OP_SLAVE = 1 << 2,	  /* umounts of the host reach it */
 	SB_OP_DIRECTORY = 1 << 3, /* the source must be one */
-	SB_OP_GUARDED = 1 << 4,	  /* the target may lie in a tenant's tree: walk by component */
+	/* Source and target may lie in a tenant's tree: both are walked by component. */
+	SB_OP_GUARDED = 1 << 4,
 };
 
 #define SB_MOUNT_OPTS_MAX 6
@@ -46,7 +46,9 @@ enum sb_mount_op_flag {
 
 struct sb_mount_op {
 	enum sb_mount_op_kind kind;
-	char *target; /* absolute, inside */
+	char *target;	 /* absolute, inside */
+	uint32_t hash;	 /* of target */
+	bool superseded; /* a later operation sets this target's flags */
 	char *source;
 	uint64_t attr; /* MOUNT_ATTR_* */
 	unsigned int flags;
@@ -70,19 +72,18 @@ struct sb_plan {
 	size_t n;
 };
 
+uint32_t sb_mount_target_hash(const char *target);
+
 /* What the plan needs besides the policy. Borrowed for the call. */
 struct sb_plan_spec {
 	const struct sb_policy *policy;
-	const char *home;     /* the tenant's home directory */
-	const char *hostname; /* of the container */
-	const char *passwd;   /* content of the generated files */
-	const char *group;
-	const char *resolv_conf;
-	const char *self_dir;  /* host path shown at /run/sessbox/self */
-	const char *etc_tree;  /* host path of the shared /etc link tree */
-	uint64_t tmp_size;     /* bytes */
-	const char *const *v1; /* controllers to show at /sys/fs/cgroup/NAME, NULL-ended; */
-			       /* NULL: one cgroup2 */
+	const char *home;	 /* the tenant's home directory */
+	const char *account_dir; /* host path of the generated files, shown at /run/etc */
+	const char *self_dir;	 /* host path shown at /run/sessbox/self */
+	const char *etc_tree;	 /* host path of the shared /etc link tree */
+	uint64_t tmp_size;	 /* bytes */
+	const char *const *v1;	 /* controllers to show at /sys/fs/cgroup/NAME, NULL-ended; */
+				 /* NULL: one cgroup2 */
 };
 
 int sb_plan_make(const struct sb_plan_spec *spec, struct sb_plan **ret, struct sb_err *err);

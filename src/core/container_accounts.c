@@ -160,45 +160,43 @@ static bool is_kept(gid_t gid, gid_t primary)
 	return !g || !is_risky(g->gr_name);
 }
 
-static int choose_groups(const struct sb_policy *policy, struct sb_accounts *accounts)
+static int choose_groups(const struct sb_session_request *q, struct sb_accounts *accounts)
 {
-	int n = 64;
-	cleanup_free gid_t *gids = NULL;
-	for (;;) {
-		gid_t *more = reallocarray(gids, (size_t)n, sizeof(*gids));
-		if (!more)
-			return -ENOMEM;
-		gids = more;
-		int had = n;
-		if (getgrouplist(policy->user, policy->gid, gids, &n) >= 0)
-			break;
-		if (n <= had)
-			return -EIO;
-	}
-	for (int i = 0; i < n && accounts->n_groups < SB_GROUPS_MAX; i++)
-		if (is_kept(gids[i], policy->gid) && !keeps(accounts, gids[i]))
+	gid_t gids[SB_GROUPS_SENT_MAX];
+	ssize_t n = q->list_groups(q, gids, SB_ARRAY_SIZE(gids));
+	for (ssize_t i = 0; i < n && accounts->n_groups < SB_GROUPS_MAX; i++)
+		if (is_kept(gids[i], q->policy->gid) && !keeps(accounts, gids[i]))
 			accounts->groups[accounts->n_groups++] = gids[i];
-	return 0;
+	return n < 0 ? (int)n : 0;
 }
 
-int sb_accounts_make(const struct sb_policy *policy, const char *home, const char *shell,
-		     struct sb_accounts *ret, struct sb_err *err)
+static int put_file(int dir, const char *name, const char *text)
 {
-	int r = choose_groups(policy, ret);
+	if (!text)
+		return -ENOMEM;
+	cleanup_fd int fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	return fd < 0 ? -errno : sb_write_all(fd, text, strlen(text));
+}
+
+int sb_accounts_write(const struct sb_session_request *q, const char *hostname, int dir,
+		      struct sb_accounts *ret, struct sb_err *err)
+{
+	int r = choose_groups(q, ret);
 	if (r < 0)
-		return sb_fail(err, r, "look up the groups of '%s'", policy->user);
-	ret->passwd = make_passwd(policy, home, shell);
-	ret->group = make_group(policy, ret);
-	ret->resolv_conf = slurp("/etc/resolv.conf");
-	if (!ret->passwd || !ret->group || !ret->resolv_conf)
-		return sb_fail(err, ENOMEM, "write the account files of '%s'", policy->user);
-	return 0;
-}
-
-void sb_accounts_clear(struct sb_accounts *accounts)
-{
-	free(accounts->passwd);
-	free(accounts->group);
-	free(accounts->resolv_conf);
-	*accounts = (struct sb_accounts){ 0 };
+		return sb_fail(err, r, "look up the groups of '%s'", q->policy->user);
+	cleanup_free char *passwd = make_passwd(q->policy, q->home, q->shell);
+	cleanup_free char *group = make_group(q->policy, ret);
+	cleanup_free char *resolv_conf = slurp("/etc/resolv.conf");
+	char name[80];
+	snprintf(name, sizeof(name), "%s\n", hostname);
+	const struct {
+		const char *name;
+		const char *text;
+	} files[] = { { "passwd", passwd },
+		      { "group", group },
+		      { "resolv.conf", resolv_conf },
+		      { "hostname", name } };
+	for (size_t i = 0; i < SB_ARRAY_SIZE(files) && r == 0; i++)
+		r = put_file(dir, files[i].name, files[i].text);
+	return r < 0 ? sb_fail(err, r, "write the account files of '%s'", q->policy->user) : 0;
 }

@@ -52,38 +52,40 @@ static int drop_privileges(void)
 }
 
 /*
- * Leaves open: 0-2 on the container's /dev/null, 3 the socket, and above, close-on-exec, the error
- * pipe and the program. Returns the program's new descriptor.
+ * Leaves open: 0-2 on the container's /dev/null, 3 the socket, 4 the caller's pidfd, and above,
+ * close-on-exec, the error pipe and the program. Returns the program's new descriptor.
  */
-static int arrange_fds(int sock, int program, int *error_pipe)
+static int arrange_fds(const struct sb_creation *c, int *error_pipe)
 {
-	int high[3] = { sock, program, *error_pipe };
+	int high[4] = { c->socket, c->caller, c->program, *error_pipe };
 	for (size_t i = 0; i < SB_ARRAY_SIZE(high); i++) {
 		high[i] = fcntl(high[i], F_DUPFD_CLOEXEC, 100);
 		if (high[i] < 0)
 			return -errno;
 	}
-	*error_pipe = high[2];
+	*error_pipe = high[3];
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (null < 0)
 		return -errno;
 	for (int fd = 0; fd < 3; fd++)
 		if (dup2(null, fd) < 0)
 			return -errno;
-	if (dup2(high[0], 3) < 0 || sys_close_range(4, 99, 0) < 0)
+	if (dup2(high[0], SB_INIT_SOCKET) < 0 || dup2(high[1], SB_INIT_CALLER) < 0 ||
+	    sys_close_range(SB_INIT_CALLER + 1, 99, 0) < 0)
 		return -errno;
-	/* The three stand next to each other. */
-	if (sys_close_range((unsigned int)high[2] + 1, ~0U, 0) < 0)
+	/* The four stand next to each other. */
+	if (sys_close_range((unsigned int)high[3] + 1, ~0U, 0) < 0)
 		return -errno;
-	return high[1];
+	return high[2];
 }
 
 static int exec_init(const struct sb_creation *c, int *error_pipe, struct sb_err *err)
 {
-	char stop_ms[24];
+	char stop_ms[16], session[16];
 	snprintf(stop_ms, sizeof(stop_ms), "%u", c->record.stop_ms);
-	char *argv[] = { (char *)"sessbox-init", stop_ms, NULL }, *envp[] = { NULL };
-	int program = arrange_fds(c->socket, c->program, error_pipe);
+	snprintf(session, sizeof(session), "%u", c->session);
+	char *argv[] = { (char *)"sessbox-init", stop_ms, session, NULL }, *envp[] = { NULL };
+	int program = arrange_fds(c, error_pipe);
 	if (program < 0)
 		return sb_fail(err, program, "arrange init's descriptors");
 	if (prctl(PR_SET_PDEATHSIG, 0) < 0)
@@ -122,7 +124,8 @@ static int make_record_dir(void *ctx, struct sb_err *err)
 	char name[16];
 	snprintf(name, sizeof(name), "c%u", c->number);
 	c->dir = sb_open_dir(c->user_fd, name, 0711);
-	return c->dir < 0 ? sb_fail(err, c->dir, "make '%s'", name) : 0;
+	c->etc = c->dir < 0 ? c->dir : sb_open_dir(c->dir, "etc", 0755);
+	return c->etc < 0 ? sb_fail(err, c->etc, "make '%s'", name) : 0;
 }
 
 static void remove_record_dir(void *ctx)
@@ -153,39 +156,43 @@ static int prepare_shared(void *ctx, struct sb_err *err)
 	return c->template_ns < 0 ? c->template_ns : 0;
 }
 
-static int make_accounts(void *ctx, struct sb_err *err)
+static int write_accounts(void *ctx, struct sb_err *err)
 {
 	struct sb_creation *c = ctx;
-	const struct sb_session_request *q = c->request;
+	return sb_accounts_write(c->request, c->hostname, c->etc, &c->accounts, err);
+}
+
+static int choose_hostname(struct sb_creation *c, struct sb_err *err)
+{
 	char host[65];
 	if (gethostname(host, sizeof(host)) < 0)
 		return sb_fail(err, errno, "read the host's name");
-	int r = sb_policy_hostname(q->policy, host, c->hostname, sizeof(c->hostname), err);
-	return r < 0 ? r : sb_accounts_make(q->policy, q->home, q->shell, &c->accounts, err);
+	return sb_policy_hostname(c->request->policy, host, c->hostname, sizeof(c->hostname), err);
 }
 
 static int open_sources(void *ctx, struct sb_err *err)
 {
 	struct sb_creation *c = ctx;
 	const struct sb_policy *policy = c->request->policy;
-	char self[64];
+	char self[64], accounts[64];
 	const char *v1[SB_CGROUP_FDS_MAX];
+	int r = choose_hostname(c, err);
+	if (r < 0)
+		return r;
 	snprintf(self, sizeof(self), "%s/u%u/self", SB_RUN_DIR, policy->uid);
+	snprintf(accounts, sizeof(accounts), "%s/u%u/c%u/etc", SB_RUN_DIR, policy->uid, c->number);
 	size_t n_v1 = sb_cgroup_shown(c->cg, v1, SB_ARRAY_SIZE(v1) - 1);
 	v1[n_v1] = NULL;
 	const struct sb_plan_spec spec = {
 		.policy = policy,
 		.home = c->request->home,
-		.hostname = c->hostname,
-		.passwd = c->accounts.passwd,
-		.group = c->accounts.group,
-		.resolv_conf = c->accounts.resolv_conf,
+		.account_dir = accounts,
 		.self_dir = self,
 		.etc_tree = ETC_TREE,
 		.tmp_size = sb_policy_tmp_size(policy, sb_proc_memory_total()),
 		.v1 = sb_cgroup_mode(c->cg) == SB_CGROUP_V2 ? NULL : v1,
 	};
-	int r = sb_plan_make(&spec, &c->plan, err);
+	r = sb_plan_make(&spec, &c->plan, err);
 	return r < 0 ? r : sb_plan_open(c->plan, err);
 }
 
@@ -312,10 +319,17 @@ static int start_init(void *ctx, struct sb_err *err)
 	if (setns(c->host_ns, CLONE_NEWNS) < 0 && r == 0)
 		r = sb_fail(err, errno, "return to the host's mount namespace");
 	close(said[1]);
+	c->verdict = said[0];
 	sb_cgroup_entry_close(&entry);
-	if (r == 0)
-		r = read_verdict(said[0], c->request->deadline, err);
-	close(said[0]);
+	/* Init's alone from here on: held by us, it would take connections of a dead init. */
+	sb_close(&c->socket);
+	return r;
+}
+
+int sb_creation_await(struct sb_creation *c, struct sb_err *err)
+{
+	int r = read_verdict(c->verdict, c->request->deadline, err);
+	sb_close(&c->verdict);
 	return r;
 }
 
@@ -367,30 +381,29 @@ static int save_record(void *ctx, struct sb_err *err)
 const struct sb_step sb_create_steps[SB_CREATE_STEPS] = {
 	{ "record directory", make_record_dir, remove_record_dir },
 	{ "template and /etc", prepare_shared, NULL },
-	{ "account files", make_accounts, NULL },
 	/* Before the sources: its descriptor's number must fit an exit status. */
 	{ "cgroup namespace", make_cgroup_namespace, NULL },
 	{ "mount sources", open_sources, NULL },
 	{ "init socket", listen_for_init, NULL },
 	{ "init", start_init, kill_init },
+	{ "account files", write_accounts, NULL },
 	{ "container record", save_record, NULL },
 };
 
 void sb_creation_init(struct sb_creation *c)
 {
-	c->dir = c->host_ns = c->template_ns = c->cgroup_ns = -1;
-	c->socket = c->program = c->init = -1;
+	c->dir = c->etc = c->host_ns = c->template_ns = c->cgroup_ns = -1;
+	c->socket = c->program = c->init = c->verdict = c->caller = -1;
 	c->record.ns_flags = choose_namespaces(&c->request->policy->set);
 	c->record.stop_ms = (uint32_t)c->request->policy->set.timeout_stop_ms;
 }
 
 void sb_creation_clear(struct sb_creation *c)
 {
-	int *fds[] = { &c->dir,	   &c->host_ns, &c->template_ns, &c->cgroup_ns,
-		       &c->socket, &c->program, &c->init };
+	int *fds[] = { &c->dir,	   &c->etc,	&c->host_ns, &c->template_ns, &c->cgroup_ns,
+		       &c->socket, &c->program, &c->init,    &c->verdict };
 	for (size_t i = 0; i < SB_ARRAY_SIZE(fds); i++)
 		sb_close(fds[i]);
-	sb_accounts_clear(&c->accounts);
 	sb_plan_free(c->plan);
 	c->plan = NULL;
 }

@@ -8,15 +8,13 @@
 /* ---- container_accounts.c: the generated files, and the groups a tenant keeps ---- */
 
 struct sb_accounts {
-	char *passwd;
-	char *group;
-	char *resolv_conf;
 	uint32_t groups[SB_GROUPS_MAX];
 	size_t n_groups;
 };
-int sb_accounts_make(const struct sb_policy *policy, const char *home, const char *shell,
-		     struct sb_accounts *ret, struct sb_err *err);
-void sb_accounts_clear(struct sb_accounts *accounts);
+
+/* Writes passwd, group, hostname and resolv.conf into dir. */
+int sb_accounts_write(const struct sb_session_request *request, const char *hostname, int dir,
+		      struct sb_accounts *ret, struct sb_err *err);
 
 /* ---- container_create.c ---- */
 
@@ -28,8 +26,11 @@ struct sb_creation {
 	struct sb_cgroup *cg;
 	char cgroup_name[SB_CGROUP_NAME_MAX];
 
-	uint32_t number; /* free one, chosen by the caller */
-	int dir;	 /* u<uid>/c<number> */
+	uint32_t number;  /* free one, chosen by the caller */
+	int dir;	  /* u<uid>/c<number> */
+	int etc;	  /* u<uid>/c<number>/etc */
+	uint32_t session; /* the first one: init is born with it */
+	int caller;	  /* its pidfd; borrowed */
 	int host_ns;
 	int template_ns;
 	int cgroup_ns;
@@ -37,6 +38,7 @@ struct sb_creation {
 	int program; /* sessbox-init */
 	int init;    /* pidfd */
 	pid_t init_pid;
+	int verdict; /* pipe: what init's builder says, see sb_creation_await */
 	char hostname[65];
 	struct sb_accounts accounts;
 	struct sb_plan *plan;
@@ -47,6 +49,12 @@ struct sb_creation {
 extern const struct sb_step sb_create_steps[SB_CREATE_STEPS];
 
 void sb_creation_init(struct sb_creation *c);
+
+/*
+ * The last of the steps leaves init's builder at work, so that the login's other steps are done
+ * meanwhile. Waits until it has executed init, which has the first session then.
+ */
+int sb_creation_await(struct sb_creation *c, struct sb_err *err);
 void sb_creation_clear(struct sb_creation *c);
 
 /* ---- container_collect.c; the user's lock is held in these ---- */

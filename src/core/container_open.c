@@ -23,7 +23,8 @@ struct opening {
 	struct sb_session_record session;
 	struct sb_container_record container;
 	struct sb_session_grant grant;
-	int caller; /* pidfd */
+	int caller;   /* pidfd */
+	bool created; /* the container is this login's */
 };
 
 static const struct sb_policy *policy_of(const struct opening *o)
@@ -116,20 +117,6 @@ static int join_container(struct opening *o, uint32_t number, struct sb_err *err
 	}
 }
 
-static int create_container(struct opening *o, struct sb_err *err)
-{
-	struct sb_creation *c = &o->creation;
-	int r = sb_steps_run(sb_create_steps, SB_CREATE_STEPS, c, err);
-	if (r < 0)
-		return r;
-	r = join_container(o, c->number, err);
-	if (r == -EAGAIN)
-		r = sb_fail_plain(err, EIO, "the new container died");
-	if (r < 0)
-		sb_steps_undo(sb_create_steps, SB_CREATE_STEPS, c);
-	return r;
-}
-
 static int set_limits(struct opening *o, struct sb_err *err)
 {
 	return sb_cgroup_apply(o->creation.cg, o->creation.cgroup_name, &policy_of(o)->set.limits,
@@ -160,6 +147,21 @@ static int find_container(struct opening *o, const uint32_t *numbers, size_t n, 
 	return -EAGAIN;
 }
 
+static int create_container(struct opening *o, struct sb_err *err)
+{
+	struct sb_creation *c = &o->creation;
+	c->session = o->session.id;
+	c->caller = o->caller;
+	int r = sb_steps_run(sb_create_steps, SB_CREATE_STEPS, c, err);
+	if (r < 0)
+		return r;
+	o->created = true;
+	o->container = c->record;
+	o->session.container = c->number;
+	o->grant.init = sb_steal_fd(&c->init);
+	return 0;
+}
+
 static int find_or_create(void *ctx, struct sb_err *err)
 {
 	struct opening *o = ctx;
@@ -177,27 +179,29 @@ static int find_or_create(void *ctx, struct sb_err *err)
 	if (r < 0 || found)
 		return r;
 	o->creation.number = n > 0 ? numbers[n - 1] + 1 : 1;
-	r = create_container(o, err);
-	if (r == 0)
-		o->container = o->creation.record;
-	return r;
+	return create_container(o, err);
 }
 
+/* One made for this login alone ends at once; from another this session is taken out. */
 static void leave(void *ctx)
 {
 	struct opening *o = ctx;
 	const struct sb_init_request leave_it = { .version = SB_PROTO_VERSION,
 						  .op = SB_INIT_LEAVE,
 						  .session = o->session.id };
-	if (!o->session.container)
-		return;
-	cleanup_fd int init = -1;
-	enum sb_container_state state = sb_container_ask(
-		o->user.fd, o->session.container, &leave_it, -1, sb_now_ms() + UNDO_MS, &init);
-	/* It was made for this login alone: nobody is in, so it ends at once. */
-	if (state != SB_CONTAINER_RUNNING && init >= 0)
-		sb_wait_readable(init, sb_now_ms() + UNDO_MS);
-	sb_user_reconcile(&o->user, sb_now_ms() + UNDO_MS, NULL);
+	if (o->created) {
+		o->creation.init = sb_steal_fd(&o->grant.init);
+		sb_steps_undo(sb_create_steps, SB_CREATE_STEPS, &o->creation);
+	} else if (o->session.container) {
+		sb_container_ask(o->user.fd, o->session.container, &leave_it, -1,
+				 sb_now_ms() + UNDO_MS, NULL);
+	}
+}
+
+static int await_container(void *ctx, struct sb_err *err)
+{
+	struct opening *o = ctx;
+	return o->created ? sb_creation_await(&o->creation, err) : 0;
 }
 
 static int drop_leftovers(void *ctx, struct sb_err *err)
@@ -353,9 +357,11 @@ static const struct sb_step open_steps[] = {
 	{ "refresh", refresh_joined, NULL },
 	{ "session record", save_session, remove_session },
 	{ "scratch records", make_scratch, NULL },
-	{ "terminals", clone_devpts, NULL },
 	{ "grant", fill_grant, NULL },
 	{ "login record", write_utmp, NULL },
+	/* While a new container was being built all else has been done. */
+	{ "container is up", await_container, NULL },
+	{ "terminals", clone_devpts, NULL },
 };
 
 const struct sb_step_table sb_session_tables[] = {

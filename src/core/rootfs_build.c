@@ -12,27 +12,40 @@
 
 /* ---- first half, on the host ---- */
 
+/* A name in root's own directories needs no care; one that may lie in a tenant's tree does. */
+static int clone_source(const struct sb_mount_op *op, struct sb_err *why)
+{
+	const struct sb_clone how = { .attr = op->attr,
+				      .recursive = !(op->flags & SB_OP_NO_RECURSE),
+				      .slave = op->flags & SB_OP_SLAVE };
+	int fd;
+	if (op->flags & SB_OP_GUARDED) {
+		cleanup_fd int source = sb_path_open(op->source, op->flags & SB_OP_DIRECTORY, why);
+		if (source < 0)
+			return source;
+		fd = sb_mount_clone(source, "", &how);
+	} else {
+		fd = sb_mount_clone(AT_FDCWD, op->source, &how);
+	}
+	return fd < 0 ? sb_fail(why, fd, "clone the mount of '%s'", op->source) : fd;
+}
+
 static int open_source(struct sb_mount_op *op, struct sb_err *err)
 {
 	struct stat st;
-	bool want_dir = op->flags & SB_OP_DIRECTORY;
 	struct sb_err why = { 0 };
-	cleanup_fd int source = sb_path_open(op->source, want_dir, &why);
-	if (source < 0 && (op->flags & SB_OP_OPTIONAL) &&
-	    (source == -ENOENT || source == -ENOTDIR)) {
+	op->fd = clone_source(op, &why);
+	if (op->fd < 0 && (op->flags & SB_OP_OPTIONAL) &&
+	    (op->fd == -ENOENT || op->fd == -ENOTDIR)) {
 		op->skipped = true;
 		return 0;
 	}
-	if (source < 0)
-		return sb_fail_plain(err, source, "%s", why.msg);
-	if (fstat(source, &st) < 0)
+	if (op->fd < 0)
+		return sb_fail_plain(err, op->fd, "%s", why.msg);
+	if (fstat(op->fd, &st) < 0)
 		return sb_fail(err, errno, "look at '%s'", op->source);
 	op->is_dir = S_ISDIR(st.st_mode);
-	const struct sb_clone how = { .attr = op->attr,
-				      .recursive = op->is_dir && !(op->flags & SB_OP_NO_RECURSE),
-				      .slave = op->flags & SB_OP_SLAVE };
-	op->fd = sb_mount_clone(source, "", &how);
-	return op->fd < 0 ? sb_fail(err, op->fd, "clone the mount of '%s'", op->source) : 0;
+	return 0;
 }
 
 /* Directories that may be links on the host: /bin -> usr/bin. */
@@ -97,15 +110,6 @@ static int make_link(struct sb_mount_op *op)
 	if (r < 0)
 		return r;
 	return symlink(op->link_text ? op->link_text : op->source, op->target) < 0 ? -errno : 0;
-}
-
-static int make_file(struct sb_mount_op *op)
-{
-	cleanup_fd int fd =
-		open(op->target, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, op->mode & 0777);
-	if (fd < 0)
-		return -errno;
-	return sb_write_all(fd, op->source, strlen(op->source));
 }
 
 static int make_mount_point(const char *target, bool as_dir)
@@ -204,9 +208,9 @@ static int seal(struct sb_mount_op *op)
 }
 
 static int (*const builders[])(struct sb_mount_op *) = {
-	[SB_MOUNT_DIR] = make_dir,	 [SB_MOUNT_LINK] = make_link,	[SB_MOUNT_FILE] = make_file,
-	[SB_MOUNT_FS] = new_fs,		 [SB_MOUNT_BIND] = bind_source, [SB_MOUNT_LIKE] = like_host,
-	[SB_MOUNT_RDONLY] = make_rdonly, [SB_MOUNT_MASK] = mask,	[SB_MOUNT_SEAL] = seal,
+	[SB_MOUNT_DIR] = make_dir,     [SB_MOUNT_LINK] = make_link, [SB_MOUNT_FS] = new_fs,
+	[SB_MOUNT_BIND] = bind_source, [SB_MOUNT_LIKE] = like_host, [SB_MOUNT_RDONLY] = make_rdonly,
+	[SB_MOUNT_MASK] = mask,	       [SB_MOUNT_SEAL] = seal,
 };
 
 /*
@@ -270,16 +274,20 @@ static uint64_t parse_flags(char *words)
 	return attr;
 }
 
-/* The last operation that put a mount on this target: later mounts hide earlier ones. */
+/* Does it decide the flags of the mount on its target? */
+static bool decides(const struct sb_mount_op *op)
+{
+	return op->kind != SB_MOUNT_DIR && op->kind != SB_MOUNT_LINK && !op->link_text &&
+	       !op->skipped && !op->superseded;
+}
+
 static const struct sb_mount_op *find_mount(const struct sb_plan *plan, const char *target)
 {
-	for (size_t i = plan->n; i-- > 0;) {
-		const struct sb_mount_op *op = &plan->ops[i];
-		bool mounts = op->kind != SB_MOUNT_DIR && op->kind != SB_MOUNT_LINK &&
-			      op->kind != SB_MOUNT_FILE && !op->link_text;
-		if (mounts && !op->skipped && strcmp(op->target, target) == 0)
-			return op;
-	}
+	uint32_t hash = sb_mount_target_hash(target);
+	for (size_t i = plan->n; i-- > 0;)
+		if (plan->ops[i].hash == hash && decides(&plan->ops[i]) &&
+		    strcmp(plan->ops[i].target, target) == 0)
+			return &plan->ops[i];
 	return NULL;
 }
 
@@ -294,9 +302,9 @@ static int verify_line(const struct sb_plan *plan, char *line, size_t *seen, str
 	uint64_t attr = parse_flags(field[5]);
 	if (op)
 		(*seen)++;
-	/* Below our targets lie the host's own submounts, cloned with the same flags. */
 	if (op && (attr & op->attr) != op->attr)
 		return sb_fail_plain(err, EPERM, "'%s' is mounted without its flags", op->target);
+	/* Below our targets lie the host's own submounts, cloned with the same flags. */
 	if (!(attr & MOUNT_ATTR_NOSUID))
 		return sb_fail_plain(err, EPERM, "'%s' is mounted without nosuid", field[4]);
 	return 0;
@@ -315,8 +323,7 @@ int sb_plan_verify(const struct sb_plan *plan, struct sb_err *err)
 			return r;
 	}
 	for (size_t i = 0; i < plan->n; i++)
-		if (find_mount(plan, plan->ops[i].target) == &plan->ops[i])
-			planned++;
+		planned += decides(&plan->ops[i]);
 	if (seen < planned)
 		return sb_fail_plain(err, EPERM, "%zu of %zu planned mounts are there", seen,
 				     planned);

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "sessbox/parse.h"
 #include "sessbox/path.h"
 #include "sessbox/sys.h"
 
@@ -71,7 +72,6 @@ static const struct row run_dirs[] = {
 	{ SB_MOUNT_DIR, "/run/lock", NULL, 0, 0, 01777 },
 	{ SB_MOUNT_DIR, "/run/user", NULL, 0, 0, 0755 },
 	{ SB_MOUNT_DIR, "/run/host/etc", NULL, 0, 0, 0755 },
-	{ SB_MOUNT_DIR, "/run/etc", NULL, 0, 0, 0755 },
 	{ SB_MOUNT_DIR, "/run/sessbox/self", NULL, 0, 0, 0755 },
 	/* What SB_MOUNT_MASK shows in place of a directory. */
 	{ SB_MOUNT_DIR, SB_MASK_DIR, NULL, 0, 0, 0555 },
@@ -116,6 +116,14 @@ static const struct row seals[] = {
 	{ SB_MOUNT_SEAL, "/", NULL, RO | NOSUID | NODEV, 0, 0 },
 };
 
+uint32_t sb_mount_target_hash(const char *target)
+{
+	uint32_t hash = 2166136261U; /* FNV-1a */
+	for (; *target; target++)
+		hash = (hash ^ (unsigned char)*target) * 16777619U;
+	return hash;
+}
+
 /* A plan being made; the first error sticks, so that rows need no checks of their own. */
 struct maker {
 	const struct sb_plan_spec *spec;
@@ -142,6 +150,7 @@ static struct sb_mount_op *add(struct maker *m, const struct row *row)
 				    .flags = row->flags,
 				    .mode = row->mode,
 				    .fd = -1 };
+	op->hash = sb_mount_target_hash(row->target);
 	op->target = strdup(row->target);
 	op->source = strdup(row->source ? row->source : row->target);
 	if (!op->target || !op->source)
@@ -229,16 +238,11 @@ static void plan_tmp(struct maker *m)
 	}
 }
 
-static void file(struct maker *m, const char *target, const char *content)
-{
-	add(m, &(struct row){ SB_MOUNT_FILE, target, content ? content : "", 0, 0, 0644 });
-}
-
 static void plan_run(struct maker *m)
 {
 	const struct sb_plan_spec *spec = m->spec;
 	uint64_t size = spec->tmp_size / 4 > (16U << 20) ? spec->tmp_size / 4 : 16U << 20;
-	char path[64], hostname[80];
+	char path[64];
 	tmpfs(m, "/run", size, "755", NOSUID | NODEV);
 	add_rows(m, run_dirs, SB_ARRAY_SIZE(run_dirs));
 
@@ -247,12 +251,8 @@ static void plan_run(struct maker *m)
 	op->uid = spec->policy->uid;
 	op->gid = spec->policy->gid;
 
-	snprintf(hostname, sizeof(hostname), "%s\n", spec->hostname);
-	file(m, "/run/etc/passwd", spec->passwd);
-	file(m, "/run/etc/group", spec->group);
-	file(m, "/run/etc/hostname", hostname);
-	file(m, "/run/etc/resolv.conf", spec->resolv_conf);
-
+	add(m, &(struct row){ SB_MOUNT_BIND, "/run/etc", spec->account_dir,
+			      RO | NOSUID | NODEV | NOEXEC, SB_OP_NO_RECURSE, 0 });
 	add(m, &(struct row){ SB_MOUNT_BIND, "/run/sessbox/self", spec->self_dir,
 			      RO | NOSUID | NODEV | NOEXEC, SB_OP_NO_RECURSE, 0 });
 	add(m, &(struct row){ SB_MOUNT_BIND, "/etc", spec->etc_tree, RO | NOSUID | NODEV | NOEXEC,
@@ -269,36 +269,33 @@ static void plan_home(struct maker *m)
 			      SLAVE | OPTIONAL | SB_OP_DIRECTORY | SB_OP_GUARDED, 0 });
 }
 
-/* "[-]SOURCE[:TARGET][:rbind|norbind]", checked when the configuration was read. */
 static void plan_bind(struct maker *m, const char *text, uint64_t attr)
 {
-	char source[PATH_MAX];
-	unsigned int flags = SLAVE | SB_OP_GUARDED;
-	if (*text == '-') {
-		flags |= OPTIONAL;
-		text++;
-	}
-	if (sb_copy(source, sizeof(source), text) < 0) {
-		m->r = -ENAMETOOLONG;
+	struct sb_bind bind;
+	int r = sb_parse_bind(text, &bind);
+	if (r < 0) {
+		m->r = r;
 		return;
 	}
-	char *target = strchr(source, ':');
-	char *mode = target ? strchr(target + 1, ':') : NULL;
-	if (target)
-		*target++ = '\0';
-	if (mode) {
-		*mode++ = '\0';
-		if (strcmp(mode, "norbind") == 0)
-			flags |= SB_OP_NO_RECURSE;
-	}
-	add(m, &(struct row){ SB_MOUNT_BIND, target && *target ? target : source, source, attr,
-			      flags, 0 });
+	unsigned int flags = SLAVE | SB_OP_GUARDED | (bind.optional ? OPTIONAL : 0) |
+			     (bind.recursive ? 0 : SB_OP_NO_RECURSE);
+	add(m, &(struct row){ SB_MOUNT_BIND, bind.dest, bind.source, attr, flags, 0 });
 }
 
 static void plan_binds(struct maker *m, const struct sb_strv *list, uint64_t attr)
 {
 	for (size_t i = 0; i < list->n; i++)
 		plan_bind(m, list->v[i], attr);
+}
+
+/* Of two operations on one target the later decides its flags. */
+static void mark_superseded(struct sb_plan *plan)
+{
+	for (size_t i = 0; i < plan->n; i++)
+		for (size_t k = 0; plan->ops[i].kind == SB_MOUNT_SEAL && k < i; k++)
+			if (plan->ops[k].hash == plan->ops[i].hash &&
+			    strcmp(plan->ops[k].target, plan->ops[i].target) == 0)
+				plan->ops[k].superseded = true;
 }
 
 int sb_plan_make(const struct sb_plan_spec *spec, struct sb_plan **ret, struct sb_err *err)
@@ -311,7 +308,7 @@ int sb_plan_make(const struct sb_plan_spec *spec, struct sb_plan **ret, struct s
 	add_rows(&m, host_view, SB_ARRAY_SIZE(host_view));
 	if (sb_format(mailbox, sizeof(mailbox), "/var/mail/%s", spec->policy->user) == 0)
 		add(&m, &(struct row){ SB_MOUNT_BIND, mailbox, NULL, NOSUID | NODEV | NOEXEC,
-				       OPTIONAL | SB_OP_NO_RECURSE, 0 });
+				       OPTIONAL | SB_OP_NO_RECURSE | SB_OP_GUARDED, 0 });
 	add_rows(&m, kernel_view, SB_ARRAY_SIZE(kernel_view));
 	plan_cgroup(&m);
 	plan_dev(&m);
@@ -324,6 +321,7 @@ int sb_plan_make(const struct sb_plan_spec *spec, struct sb_plan **ret, struct s
 	add_rows(&m, seals, SB_ARRAY_SIZE(seals));
 	if (m.r < 0)
 		return sb_fail(err, m.r, "plan the tree");
+	mark_superseded(plan);
 	*ret = sb_steal_ptr(&plan);
 	return 0;
 }
@@ -354,9 +352,9 @@ static const struct {
 };
 
 static const char *const kind_names[] = {
-	[SB_MOUNT_DIR] = "dir",	      [SB_MOUNT_LINK] = "link", [SB_MOUNT_FILE] = "file",
-	[SB_MOUNT_FS] = "mount",      [SB_MOUNT_BIND] = "bind", [SB_MOUNT_LIKE] = "like",
-	[SB_MOUNT_RDONLY] = "rdonly", [SB_MOUNT_MASK] = "mask", [SB_MOUNT_SEAL] = "seal",
+	[SB_MOUNT_DIR] = "dir",	  [SB_MOUNT_LINK] = "link", [SB_MOUNT_FS] = "mount",
+	[SB_MOUNT_BIND] = "bind", [SB_MOUNT_LIKE] = "like", [SB_MOUNT_RDONLY] = "rdonly",
+	[SB_MOUNT_MASK] = "mask", [SB_MOUNT_SEAL] = "seal",
 };
 
 void sb_plan_print(const struct sb_plan *plan, FILE *out)

@@ -105,6 +105,8 @@ static void open_session(const struct sb_request *request, const struct sb_polic
 		.from = request->rhost,
 		.caller = getppid(),
 		.deadline = sb_now_ms() + (int64_t)policy->set.timeout_ms,
+		.list_groups = sb_group_list,
+		.groups_follow = request->flags & SB_REQUEST_GROUPS,
 	};
 	struct sb_err err = { 0 };
 	announce(policy->set.timeout_ms);

@@ -21,10 +21,13 @@ void sb_answer_request(const struct sb_request *request, struct sb_answer *answe
 int sb_answer_send(const struct sb_answer *answer);
 
 /*
- * Is the user in the group? For struct sb_login. The group's own member list first, which needs no
- * further NSS source for a local group; then the user's whole list, which a directory may know
- * better.
+ * Is the user in the group? For struct sb_login. /etc/group first, which takes no NSS at all when
+ * it says yes; then the user's whole list, which a directory may know better.
  */
 int sb_group_member(const struct sb_login *login, const char *group, void *ctx);
+
+/* All of the user's groups, for struct sb_session_request: as the module sent them, or looked up.
+ */
+ssize_t sb_group_list(const struct sb_session_request *request, gid_t *gids, size_t max);
 
 #endif

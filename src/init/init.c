@@ -4,9 +4,10 @@
  * sessbox-init: PID 1 of a container. Holds the namespaces, reaps, keeps the list of sessions and
  * ends the container when the last one is out - or when the process that opened it is gone, since
  * nobody may call close. Started by the helper with CAP_KILL alone, no_new_privs, an empty signal
- * environment and two descriptors: 3, the listening socket of SB_INIT_* requests, and nothing else.
+ * environment and, besides 0-2, the two descriptors of proto.h.
  *
- *   sessbox-init STOP_MS    STOP_MS: milliseconds between SIGTERM and the end
+ *   sessbox-init STOP_MS SESSION    STOP_MS: milliseconds between SIGTERM and the end
+ *                                   SESSION: id of the session it is made for
  */
 #include <errno.h>
 #include <poll.h>
@@ -23,7 +24,6 @@
 #include "sessbox/proto.h"
 #include "sessbox/sys.h"
 
-#define LISTEN_FD 3
 #define REQUEST_TIMEOUT_MS 1000
 #define RETIRE_POLL_MS 20
 
@@ -107,7 +107,7 @@ static void serve(void)
 {
 	struct ucred peer;
 	socklen_t len = sizeof(peer);
-	int conn = accept4(LISTEN_FD, NULL, NULL, SOCK_CLOEXEC);
+	int conn = accept4(SB_INIT_SOCKET, NULL, NULL, SOCK_CLOEXEC);
 	if (conn < 0)
 		return;
 	struct sb_init_request request;
@@ -140,11 +140,11 @@ static void reap(void)
 static void wait_for_events(void)
 {
 	init.polls[0] = (struct pollfd){ .fd = init.signals, .events = POLLIN };
-	init.polls[1] = (struct pollfd){ .fd = LISTEN_FD, .events = POLLIN };
+	init.polls[1] = (struct pollfd){ .fd = SB_INIT_SOCKET, .events = POLLIN };
 	for (size_t i = 0; i < init.n; i++)
 		init.polls[2 + i] =
 			(struct pollfd){ .fd = init.sessions[i].caller, .events = POLLIN };
-	int timeout = init.retiring ? RETIRE_POLL_MS : init.end ? sb_left_ms(init.end) : -1;
+	int timeout = init.retiring ? RETIRE_POLL_MS : -1;
 	size_t n = init.n;
 	if (poll(init.polls, 2 + n, timeout) < 0)
 		return;
@@ -163,7 +163,7 @@ static bool is_empty(void)
 	return kill(-1, 0) < 0 && errno == ESRCH;
 }
 
-static int set_up(const char *stop_ms)
+static int set_up(const char *stop_ms, const char *session)
 {
 	sigset_t all;
 	if (getpid() != 1)
@@ -178,22 +178,18 @@ static int set_up(const char *stop_ms)
 	init.self = sys_pidfd_open(1, 0);
 	if (init.signals < 0 || init.self < 0)
 		return -errno;
-	init.end = sb_now_ms() + SB_INIT_ORPHAN_SEC * 1000;
+	init.sessions[init.n++] = (struct session){ .id = (uint32_t)strtoul(session, NULL, 10),
+						    .caller = SB_INIT_CALLER };
 	return 0;
 }
 
 int main(int argc, char **argv)
 {
-	if (argc != 2 || set_up(argv[1]) < 0)
+	if (argc != 3 || set_up(argv[1], argv[2]) < 0)
 		return 1;
-	bool joined = false;
 	for (;;) {
 		wait_for_events();
-		if (init.n > 0 && !joined) {
-			joined = true;
-			init.end = 0;
-		}
-		if (init.n == 0 && (joined || sb_left_ms(init.end) == 0))
+		if (init.n == 0)
 			retire();
 		if (init.retiring && (is_empty() || sb_left_ms(init.end) == 0))
 			return 0;

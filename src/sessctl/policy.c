@@ -89,16 +89,17 @@ static int show_mounts(const struct ctl_account *account, const struct sb_policy
 	cleanup_cgroup struct sb_cgroup *cg = NULL;
 	cleanup_plan struct sb_plan *plan = NULL;
 	const char *v1[SB_CGROUP_FDS_MAX + 1] = { NULL };
-	char self[64];
+	char self[64], accounts[64];
 	struct sb_err err = { 0 };
 	snprintf(self, sizeof(self), "%s/u%u/self", SB_RUN_DIR, account->uid);
+	snprintf(accounts, sizeof(accounts), "%s/u%u/c1/etc", SB_RUN_DIR, account->uid);
 	if (sb_cgroup_open(NULL, &cg, &err) < 0)
 		return ctl_fail(CTL_FAILED, "%s", err.msg);
 	size_t n = sb_cgroup_shown(cg, v1, SB_CGROUP_FDS_MAX);
 	const struct sb_plan_spec spec = {
 		.policy = policy,
 		.home = account->home,
-		.hostname = "",
+		.account_dir = accounts,
 		.self_dir = self,
 		.etc_tree = SB_RUN_DIR "/etc",
 		.tmp_size = sb_policy_tmp_size(policy, sb_proc_memory_total()),

@@ -24,6 +24,7 @@ DIR = Path('/var/lib/sessbox-test')
 PAM = Path('/etc/pam.d/sshd')
 CONFIG = Path('/etc/security/sessbox.conf')
 DROP_INS = Path('/etc/security/sessbox.d')
+OVERRIDES = host.RUN / 'sessbox.d'  # what `limit --runtime` writes
 HELPER = host.HELPER
 FAULT_HELPER = TREE / 'build/test/sessbox-helper'
 FAULT = Path('/run/sessbox-fault')
@@ -169,7 +170,7 @@ def end():
     while CLIENTS:
         CLIENTS.pop().stop()
     FAULT.unlink(missing_ok=True)
-    for drop_in in DROP_INS.glob('*'):
+    for drop_in in [*DROP_INS.glob('*'), *OVERRIDES.glob('*')]:
         drop_in.unlink()
     begin(STATE['contained'])
     if not STATE['contained']:
@@ -252,7 +253,9 @@ def stop(process):
 
 
 def finish(process, stdin=None, timeout=30):
-    """Wait for a client's end, which has to come in time."""
+    """Wait for a client's end, which has to come in time; its stdin stays open without text for it."""
+    if stdin is None:
+        process.kept, process.stdin = process.stdin, None
     try:
         out, err = process.communicate(stdin, timeout * host.SLOW)
     except subprocess.TimeoutExpired:
@@ -300,6 +303,11 @@ def held(user, command='exec cat', tty=False, opts=()):
 def leave(process, timeout=20):
     """End a held login; its exit status."""
     return finish(process, '', timeout).rc
+
+
+def closed_by_peer(process):
+    """A client whose other end went away, not one that came to its own end."""
+    return finish(process).rc == 255
 
 
 @contextlib.contextmanager
@@ -350,6 +358,19 @@ def sessions(user=None):
 
 def containers(user=None):
     return [c for c in answer('list', '--containers')['containers'] if user in (None, c['user'])]
+
+
+def only(rows):
+    assert len(rows) == 1, rows
+    return rows[0]
+
+
+def the_session(user):
+    return only(sessions(user))
+
+
+def the_container(user):
+    return only(containers(user))
 
 
 # breaking things

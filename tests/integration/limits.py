@@ -9,7 +9,7 @@ from cases import case
 
 MIB = 1 << 20
 WINDOW = 5  # seconds of measuring; wall and usage are both read, so it need not be exact
-QUOTA = 0.5
+QUOTA = 0.2  # low, so that a busy machine leaves more than that
 SLACK = 1.15
 
 
@@ -85,7 +85,7 @@ def a_fork_bomb_stops_at_its_limit():
         assert bob('echo fine').out == 'fine\n' and box.ssh('bob', 'exit 3').rc == 3
         assert box.ssh('root', 'exit 4').rc == 4
         assert box.sessctl('terminate', 'alice').rc == 0
-        assert box.finish(bomb).rc == 255
+        assert box.closed_by_peer(bomb)
         host.wait_for('nothing of alice', lambda: not host.of_user('alice'))
         assert box.ssh('alice', 'exit 5').rc == 5
 
@@ -107,9 +107,9 @@ def a_processor_quota_holds():
     limit('alice', 'CPUQuota=infinity', '--runtime')
     free, = share('alice')
     assert free > QUOTA * SLACK, free
-    limit('alice', 'CPUQuota=20%', '--runtime')
+    limit('alice', 'CPUQuota=10%', '--runtime')
     again, = share('alice')
-    assert again <= 0.2 * SLACK, again
+    assert again <= 0.1 * SLACK, again
     assert first.poll() is None and second.poll() is None
 
 
@@ -142,12 +142,13 @@ def memory_can_be_changed_under_a_running_login():
 def lowering_memory_below_its_use_needs_force():
     box.config(tenants={'MemoryMax': '256M', 'MemorySwapMax': '0'})
     with box.session('alice') as alice:
-        hold = f'{box.script("eat.py", 96)} && head -c 96M /dev/zero >/tmp/big'
-        assert alice(hold).rc == 0
+        full = box.client(box.argv('alice', box.script('eat.py', 96, 600)))
+        assert full.stdout.readline() == 'ate 96\n' and alice('true').rc == 0
         warned = box.sessctl('limit', 'alice', 'MemoryMax=32M', '--runtime')
         assert warned.rc != 0 and '--force' in warned.err, warned
         assert host.memory_max('alice') == 256 * MIB
-        assert box.sessctl('limit', 'alice', 'MemoryMax=32M', '--runtime', '--force').rc in (0, 1)
+        limit('alice', 'MemoryMax=32M', '--runtime', '--force')
+        assert host.memory_max('alice') == 32 * MIB and alice('echo still here').out == 'still here\n'
 
 
 @case(3)

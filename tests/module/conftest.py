@@ -26,7 +26,8 @@ def nothing_stays():
     """After each test: no driver, and no cgroup, mount, process or record that was not there before."""
     import host
     import machine
-    before = host.snapshot()
+    before, mark = host.snapshot(), host.log_mark()
     yield
     machine.end_drivers()
+    print('log:', *host.log_since(mark), sep='\n')  # shown when a test fails
     host.settle(before)
