@@ -295,11 +295,21 @@ static int read_verdict(int pipe_fd, int64_t deadline, struct sb_err *err)
 	return sb_fail_plain(err, from.num, "%s", from.msg);
 }
 
+/* Made by the first login, and then there. */
+static int open_init_cgroup(struct sb_cgroup *cg, struct sb_cgroup_entry *ret, struct sb_err *err)
+{
+	int r = sb_cgroup_entry_open(cg, SB_CGROUP_INIT, false, ret, err);
+	if (r != -ENOENT)
+		return r;
+	r = sb_cgroup_create(cg, SB_CGROUP_INIT, err);
+	return r < 0 ? r : sb_cgroup_entry_open(cg, SB_CGROUP_INIT, false, ret, err);
+}
+
 static int start_init(void *ctx, struct sb_err *err)
 {
 	struct sb_creation *c = ctx;
 	struct sb_cgroup_entry entry;
-	int said[2], r = sb_cgroup_entry_open(c->cg, SB_CGROUP_INIT, false, &entry, err);
+	int said[2], r = open_init_cgroup(c->cg, &entry, err);
 	if (r < 0)
 		return r;
 	if (pipe2(said, O_CLOEXEC) < 0) {

@@ -126,9 +126,7 @@ static int set_limits(struct opening *o, struct sb_err *err)
 /* With the limits in force before the first process is in. */
 static int make_cgroup(struct opening *o, struct sb_err *err)
 {
-	int r = sb_cgroup_create(o->creation.cg, SB_CGROUP_INIT, err);
-	if (r == 0)
-		r = sb_cgroup_create(o->creation.cg, o->creation.cgroup_name, err);
+	int r = sb_cgroup_create(o->creation.cg, o->creation.cgroup_name, err);
 	return r < 0 ? r : set_limits(o, err);
 }
 

@@ -5,7 +5,10 @@
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
@@ -15,6 +18,7 @@
 #include "sessbox/str.h"
 
 #define LINE_PREFIX ":sb-"
+#define RECORDS_MAX 100000
 
 static void line_of(char *line, uint32_t session)
 {
@@ -39,83 +43,113 @@ static void put_now(struct utmpx *u)
 	u->ut_tv.tv_usec = (int32_t)tv.tv_usec;
 }
 
-/* Is some record using this id? */
-static bool id_taken(const char *id, size_t size)
+/* Reads the whole file at once: getutxent(3) takes five system calls for each record. */
+static struct utmpx *read_all(int fd, size_t *n)
 {
-	bool taken = false;
-	setutxent();
-	for (struct utmpx *u; !taken && (u = getutxent());)
-		taken = memcmp(u->ut_id, id, size) == 0;
-	return taken;
+	struct stat st;
+	*n = 0;
+	if (fstat(fd, &st) < 0 || st.st_size > RECORDS_MAX * (off_t)sizeof(struct utmpx))
+		return NULL;
+	struct utmpx *all = malloc((size_t)st.st_size + 1);
+	ssize_t got = all ? pread(fd, all, (size_t)st.st_size, 0) : -1;
+	if (got > 0)
+		*n = (size_t)got / sizeof(*all);
+	return all;
+}
+
+static const struct utmpx *find_id(const struct utmpx *all, size_t n, const char *id)
+{
+	for (size_t i = 0; i < n; i++)
+		if (memcmp(all[i].ut_id, id, sizeof(all[i].ut_id)) == 0)
+			return &all[i];
+	return NULL;
 }
 
 /*
  * The id decides which record pututxline replaces: that of a dead one of ours, or the file grows
  * for ever; otherwise one that nobody has, starting from the session's number.
  */
-static void choose_id(char *id, size_t size, uint32_t session)
+static int choose_id(int fd, char *id, uint32_t session)
 {
-	setutxent();
-	for (struct utmpx *u; (u = getutxent());) {
-		if (u->ut_type == DEAD_PROCESS &&
-		    strncmp(u->ut_line, LINE_PREFIX, strlen(LINE_PREFIX)) == 0) {
-			memcpy(id, u->ut_id, size);
-			return;
+	static const char digits[] = "0123456789abcdefghijklmnopqrstuvwxyz";
+	size_t n;
+	cleanup_free struct utmpx *all = read_all(fd, &n);
+	if (!all)
+		return -EFBIG;
+	for (size_t i = 0; i < n; i++) {
+		if (all[i].ut_type == DEAD_PROCESS &&
+		    strncmp(all[i].ut_line, LINE_PREFIX, strlen(LINE_PREFIX)) == 0) {
+			memcpy(id, all[i].ut_id, sizeof(all[i].ut_id));
+			return 0;
 		}
 	}
-	static const char digits[] = "0123456789abcdefghijklmnopqrstuvwxyz";
-	for (uint32_t n = session, tries = 0; tries < 46656; n++, tries++) {
-		const char candidate[4] = { '~', digits[n / 1296 % 36], digits[n / 36 % 36],
-					    digits[n % 36] };
-		memcpy(id, candidate, size);
-		if (!id_taken(id, size))
-			return;
+	for (uint32_t k = session, tries = 0; tries < 46656; k++, tries++) {
+		const char candidate[4] = { '~', digits[k / 1296 % 36], digits[k / 36 % 36],
+					    digits[k % 36] };
+		memcpy(id, candidate, sizeof(candidate));
+		if (!find_id(all, n, id))
+			return 0;
 	}
+	return -ENOSPC;
+}
+
+/* Keeps the helpers of several users from choosing one id; others do not know this lock. */
+static int open_locked(void)
+{
+	int fd = open(SB_UTMP_FILE, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	if (fd >= 0 && flock(fd, LOCK_EX) == 0)
+		return fd;
+	int r = -errno;
+	if (fd >= 0)
+		close(fd);
+	return r;
 }
 
 int sb_utmp_login(const struct sb_utmp_login *login)
 {
-	if (access(SB_UTMP_FILE, F_OK) < 0)
-		return 0;
+	cleanup_fd int lock = open_locked();
+	if (lock < 0)
+		return lock == -ENOENT ? 0 : lock;
 	struct utmpx u;
 	memset(&u, 0, sizeof(u));
+	int r = choose_id(lock, u.ut_id, login->session);
+	if (r < 0)
+		return r;
 	u.ut_type = USER_PROCESS;
 	u.ut_pid = login->caller;
 	line_of(u.ut_line, login->session);
-	choose_id(u.ut_id, sizeof(u.ut_id), login->session);
 	put_field(u.ut_user, sizeof(u.ut_user), login->user);
 	put_field(u.ut_host, sizeof(u.ut_host), login->host ? login->host : "");
 	put_now(&u);
 	setutxent();
-	int r = pututxline(&u) ? 0 : -errno;
+	r = pututxline(&u) ? 0 : -errno;
 	endutxent();
 	return r;
 }
 
 int sb_utmp_logout(uint32_t session)
 {
-	if (access(SB_UTMP_FILE, F_OK) < 0)
-		return 0;
-	struct utmpx key, *found;
-	memset(&key, 0, sizeof(key));
-	line_of(key.ut_line, session);
-	setutxent();
-	while ((found = getutxent()))
-		if (found->ut_type == USER_PROCESS &&
-		    memcmp(found->ut_line, key.ut_line, sizeof(key.ut_line)) == 0)
-			break;
-	int r = 0;
-	if (found) {
-		struct utmpx dead = *found;
-		dead.ut_type = DEAD_PROCESS;
-		memset(dead.ut_user, 0, sizeof(dead.ut_user));
-		memset(dead.ut_host, 0, sizeof(dead.ut_host));
-		put_now(&dead);
+	cleanup_fd int lock = open_locked();
+	if (lock < 0)
+		return lock == -ENOENT ? 0 : lock;
+	char line[sizeof(((struct utmpx *)0)->ut_line)];
+	size_t n;
+	cleanup_free struct utmpx *all = read_all(lock, &n);
+	line_of(line, session);
+	for (size_t i = 0; all && i < n; i++) {
+		struct utmpx *u = &all[i];
+		if (u->ut_type != USER_PROCESS || memcmp(u->ut_line, line, sizeof(line)) != 0)
+			continue;
+		u->ut_type = DEAD_PROCESS;
+		memset(u->ut_user, 0, sizeof(u->ut_user));
+		memset(u->ut_host, 0, sizeof(u->ut_host));
+		put_now(u);
 		setutxent();
-		r = pututxline(&dead) ? 0 : -errno;
+		int r = pututxline(u) ? 0 : -errno;
+		endutxent();
+		return r;
 	}
-	endutxent();
-	return r;
+	return all ? 0 : -EFBIG;
 }
 
 /* When the terminal opened by the record at `from` was closed; now, if it still is open. */
