@@ -2,7 +2,7 @@
 VERSION    = 0.1.0
 prefix     = /usr
 sysconfdir = /etc
-sbindir    = $(prefix)/sbin
+bindir    = $(prefix)/bin
 libexecdir = $(prefix)/libexec/sessbox
 mandir     = $(prefix)/share/man
 docdir     = $(prefix)/share/doc/sessbox
@@ -78,15 +78,15 @@ $B/o/core $B/o/helper $B/o/init $B/o/sessctl $B/o/module $B/man $B/test $B/unit:
 	mkdir -p $@
 
 $B/sessbox-tenants.service: conf/systemd/sessbox-tenants.service.in | $B/o/core
-	sed 's|@libexecdir@|$(libexecdir)|; s|@sbindir@|$(sbindir)|' $< >$@
+	sed 's|@libexecdir@|$(libexecdir)|; s|@bindir@|$(bindir)|' $< >$@
 
 install: all
-	install -d $(DESTDIR)$(pamdir) $(DESTDIR)$(libexecdir) $(DESTDIR)$(sbindir) \
+	install -d $(DESTDIR)$(pamdir) $(DESTDIR)$(libexecdir) $(DESTDIR)$(bindir) \
 		$(DESTDIR)$(unitdir) $(DESTDIR)$(docdir)/examples $(DESTDIR)$(sysconfdir)/security \
 		$(DESTDIR)$(mandir)/man5 $(DESTDIR)$(mandir)/man8
 	install -m 0644 $B/pam_sessbox.so $(DESTDIR)$(pamdir)/
 	install -m 0755 $B/sessbox-helper $B/sessbox-init $(DESTDIR)$(libexecdir)/
-	install -m 0755 $B/sessctl $(DESTDIR)$(sbindir)/
+	install -m 0755 $B/sessctl $(DESTDIR)$(bindir)/
 	install -m 0644 $B/sessbox-tenants.service $(DESTDIR)$(unitdir)/
 	install -m 0644 conf/pam.d/sshd.example $(DESTDIR)$(docdir)/examples/
 	install -m 0644 $(filter %.5,$(man)) $(DESTDIR)$(mandir)/man5/
@@ -99,9 +99,9 @@ install: all
 uninstall:
 	@if grep -ls pam_sessbox $(DESTDIR)$(sysconfdir)/pam.d/*; then \
 		echo "take the pam_sessbox lines out of these files first" >&2; exit 1; fi
-	[ -n "$(DESTDIR)" ] || [ ! -x $(sbindir)/sessctl ] || $(sbindir)/sessctl terminate --all
+	[ -n "$(DESTDIR)" ] || [ ! -x $(bindir)/sessctl ] || $(bindir)/sessctl terminate --all
 	[ -n "$(DESTDIR)" ] || [ ! -x $(libexecdir)/sessbox-helper ] || $(libexecdir)/sessbox-helper release
-	rm -f $(DESTDIR)$(pamdir)/pam_sessbox.so $(DESTDIR)$(sbindir)/sessctl \
+	rm -f $(DESTDIR)$(pamdir)/pam_sessbox.so $(DESTDIR)$(bindir)/sessctl \
 		$(DESTDIR)$(unitdir)/sessbox-tenants.service \
 		$(patsubst $B/man/%.5,$(DESTDIR)$(mandir)/man5/%.5,$(filter %.5,$(man))) \
 		$(patsubst $B/man/%.8,$(DESTDIR)$(mandir)/man8/%.8,$(filter %.8,$(man)))

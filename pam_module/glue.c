@@ -178,7 +178,10 @@ int pam_sm_acct_mgmt(pam_handle_t *pamh, int flags, int argc, const char **argv)
 		return PAM_SYSTEM_ERR;
 	}
 	int r = check_account(pamh, flags, pw, &args);
-	box.expected = r == PAM_SUCCESS ? pw->pw_uid : 0;
+	/* In sshd the same process goes on to open, and its child to setcred: should the open line
+	 * be missing, the hook knows. */
+	if (r == PAM_SUCCESS && box_token_make(&box, NULL) == 0)
+		box.expected = pw->pw_uid;
 	return r;
 }
 
@@ -195,15 +198,18 @@ int pam_sm_authenticate(pam_handle_t *pamh, int flags, int argc, const char **ar
 
 int pam_sm_setcred(pam_handle_t *pamh, int flags, int argc, const char **argv)
 {
-	(void)pamh;
 	(void)flags;
-	if (box.in || box.phase == BOX_IDLE || !box_is_child(&box))
+	if (box.in || !box_is_child(&box) || (box.phase == BOX_IDLE && !box.expected))
 		return PAM_IGNORE;
 	/* sshd ignores a failed setcred: the process ends here, and the caller logs why. */
 	const struct args args = parse_args(argc, argv);
 	if (args.unknown) {
 		errno = EINVAL;
 		box_fail(box.said, "unknown argument on the auth line");
+		_exit(CHILD_REFUSED);
+	}
+	if (box.phase == BOX_IDLE) {
+		pam_syslog(pamh, LOG_ERR, "no `open` line of pam_sessbox ran for this tenant");
 		_exit(CHILD_REFUSED);
 	}
 	if (box.phase == BOX_DOOMED || box_join(&box, box.said) < 0)
@@ -354,6 +360,7 @@ static int open_contained(pam_handle_t *pamh, int flags, const struct passwd *pw
 		return r == PAM_IGNORE ? r : doom(pamh, r);
 	}
 	r = interpret(pamh, flags, pw, &reply.reply);
+	box.expected = 0;
 	if (r == PAM_SUCCESS) {
 		if (!expected)
 			load_nss(pw, NULL);
@@ -367,13 +374,14 @@ static int open_contained(pam_handle_t *pamh, int flags, const struct passwd *pw
 int pam_sm_open_session(pam_handle_t *pamh, int flags, int argc, const char **argv)
 {
 	const struct args args = parse_args(argc, argv);
-	const struct passwd *pw = find_user(pamh);
-	if (!pw)
-		return PAM_USER_UNKNOWN;
-	if (pw->pw_uid == 0)
-		return PAM_IGNORE;
 	if (args.close && !args.open && !args.unknown)
 		return PAM_SUCCESS;
+	const struct passwd *pw = find_user(pamh);
+	/* The account phase knew him; a directory that has gone since is no way onto the host. */
+	if (!pw)
+		return doom(pamh, PAM_USER_UNKNOWN);
+	if (pw->pw_uid == 0)
+		return PAM_IGNORE;
 	if (box.phase != BOX_IDLE) {
 		pam_syslog(pamh, LOG_ERR, "opened twice: one `open` line too many in this stack");
 		return PAM_SYSTEM_ERR;

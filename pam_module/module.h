@@ -40,7 +40,8 @@ struct box_leash {
 /* One session a process: PAM applications we accept have no second one. */
 struct box {
 	enum box_phase phase;
-	uint32_t expected; /* uid that the account phase found to be a tenant, 0 = none */
+	uint32_t expected; /* uid of a tenant whom the account phase let pass, until open; 0 = none
+			    */
 	bool in;	   /* this process is inside, or comes from one that is */
 	/* 1 in the caller, 0 in every child: a MADV_WIPEONFORK page. Never a pid: a tenant can
 	 * drive the child's, a number of the container, to equal the caller's. */

@@ -48,7 +48,8 @@ struct sb_login {
 	gid_t gid;
 	const char *service; /* PAM service; NULL = rules by service do not match */
 	/*
-	 * Is the user a member of this group? 1, 0 or a negative errno (an unknown group is 0). May
+	 * Is the user a member of this group? 1, 0 or a negative errno. A group that cannot be
+	 * found is an error: it may be a directory that is down. May
 	 * be slow or hang: called at most once for a group, and only if a group rule can still
 	 * change the result. An error refuses the login. NULL: nobody is in any group.
 	 */

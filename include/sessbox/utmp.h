@@ -8,6 +8,9 @@
  * in utmp one a session, with the line ":sb-<id>" and an id nobody else uses; in wtmp a login and
  * logout pair for each terminal that the scratch wtmp shows, written at the end.
  *
+ * The files are locked as glibc does, but waited for 0.2 s at most: whoever may read them can hold
+ * the lock. A record that cannot be written is no reason to refuse a login.
+ *
  * Where the host keeps no utmp (the file is missing) these do nothing and succeed.
  */
 #include <stdint.h>

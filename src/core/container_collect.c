@@ -197,8 +197,9 @@ int sb_session_close(uid_t uid, uint32_t session, int64_t deadline, struct sb_er
 		return r;
 	r = sb_session_load(user.fd, "sessions", session, &rec);
 	if (r == 0) {
-		sb_session_forget(&user, session);
+		/* The records last: they may have to wait for a lock that is not ours. */
 		r = leave_container(uid, session, rec.container, &user);
+		sb_session_forget(&user, session);
 		if (r < 0)
 			sb_fail(err, r, "start the reaper");
 	} else if (r == -ENOENT) {

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/time.h>
 #include <time.h>
@@ -15,10 +14,12 @@
 #include <utmp.h>
 #include <utmpx.h>
 
+#include "sessbox/io.h"
 #include "sessbox/str.h"
 
 #define LINE_PREFIX ":sb-"
 #define RECORDS_MAX 100000
+#define LOCK_MS 200
 
 static void line_of(char *line, uint32_t session)
 {
@@ -93,26 +94,48 @@ static int choose_id(int fd, char *id, uint32_t session)
 	return -ENOSPC;
 }
 
-/* Keeps the helpers of several users from choosing one id; others do not know this lock. */
-static int open_locked(void)
+/*
+ * Opens a record file under the lock that glibc and login programs take. Everybody who may read the
+ * file can hold it, and pututxline(3) would wait ten seconds for him: we do not.
+ */
+static int open_locked(const char *path, int flags)
 {
-	int fd = open(SB_UTMP_FILE, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-	if (fd >= 0 && flock(fd, LOCK_EX) == 0)
-		return fd;
-	int r = -errno;
-	if (fd >= 0)
-		close(fd);
-	return r;
+	cleanup_fd int fd = open(path, flags | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return -errno;
+	int64_t deadline = sb_now_ms() + LOCK_MS;
+	for (;;) {
+		struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+		if (fcntl(fd, F_OFD_SETLK, &lock) == 0)
+			return sb_steal_fd(&fd);
+		if ((errno != EAGAIN && errno != EACCES) || sb_left_ms(deadline) == 0)
+			return -errno;
+		usleep(2000);
+	}
+}
+
+/* The place of the record that has this id, or the end of the file. */
+static int put_record(int fd, const struct utmpx *u)
+{
+	size_t n, i;
+	cleanup_free struct utmpx *all = read_all(fd, &n);
+	if (!all)
+		return -EFBIG;
+	for (i = 0; i < n; i++)
+		if (memcmp(all[i].ut_id, u->ut_id, sizeof(u->ut_id)) == 0)
+			break;
+	ssize_t put = pwrite(fd, u, sizeof(*u), (off_t)(i * sizeof(*u)));
+	return put == sizeof(*u) ? 0 : put < 0 ? -errno : -ENOSPC;
 }
 
 int sb_utmp_login(const struct sb_utmp_login *login)
 {
-	cleanup_fd int lock = open_locked();
-	if (lock < 0)
-		return lock == -ENOENT ? 0 : lock;
+	cleanup_fd int fd = open_locked(SB_UTMP_FILE, O_RDWR);
+	if (fd < 0)
+		return fd == -ENOENT ? 0 : fd;
 	struct utmpx u;
 	memset(&u, 0, sizeof(u));
-	int r = choose_id(lock, u.ut_id, login->session);
+	int r = choose_id(fd, u.ut_id, login->session);
 	if (r < 0)
 		return r;
 	u.ut_type = USER_PROCESS;
@@ -121,20 +144,17 @@ int sb_utmp_login(const struct sb_utmp_login *login)
 	put_field(u.ut_user, sizeof(u.ut_user), login->user);
 	put_field(u.ut_host, sizeof(u.ut_host), login->host ? login->host : "");
 	put_now(&u);
-	setutxent();
-	r = pututxline(&u) ? 0 : -errno;
-	endutxent();
-	return r;
+	return put_record(fd, &u);
 }
 
 int sb_utmp_logout(uint32_t session)
 {
-	cleanup_fd int lock = open_locked();
-	if (lock < 0)
-		return lock == -ENOENT ? 0 : lock;
+	cleanup_fd int fd = open_locked(SB_UTMP_FILE, O_RDWR);
+	if (fd < 0)
+		return fd == -ENOENT ? 0 : fd;
 	char line[sizeof(((struct utmpx *)0)->ut_line)];
 	size_t n;
-	cleanup_free struct utmpx *all = read_all(lock, &n);
+	cleanup_free struct utmpx *all = read_all(fd, &n);
 	line_of(line, session);
 	for (size_t i = 0; all && i < n; i++) {
 		struct utmpx *u = &all[i];
@@ -144,10 +164,7 @@ int sb_utmp_logout(uint32_t session)
 		memset(u->ut_user, 0, sizeof(u->ut_user));
 		memset(u->ut_host, 0, sizeof(u->ut_host));
 		put_now(u);
-		setutxent();
-		int r = pututxline(u) ? 0 : -errno;
-		endutxent();
-		return r;
+		return put_record(fd, u);
 	}
 	return all ? 0 : -EFBIG;
 }
@@ -163,25 +180,38 @@ static int32_t closed_at(int fd, const struct utmp *login, off_t from)
 	return (int32_t)time(NULL);
 }
 
+static int append(int fd, const struct utmp *u)
+{
+	ssize_t n = write(fd, u, sizeof(*u));
+	return n == sizeof(*u) ? 0 : n < 0 ? -errno : -ENOSPC;
+}
+
+static int append_pair(int host, int scratch, struct utmp *u, off_t after, uint32_t session)
+{
+	int32_t end = closed_at(scratch, u, after);
+	line_of(u->ut_line, session);
+	int r = append(host, u);
+	u->ut_type = DEAD_PROCESS;
+	memset(u->ut_user, 0, sizeof(u->ut_user));
+	memset(u->ut_host, 0, sizeof(u->ut_host));
+	u->ut_tv.tv_sec = end;
+	return r < 0 ? r : append(host, u);
+}
+
 int sb_utmp_history(uint32_t session, int scratch_wtmp_fd)
 {
-	if (access(SB_WTMP_FILE, F_OK) < 0)
-		return 0;
 	struct utmp u;
-	off_t at = 0;
-	while (pread(scratch_wtmp_fd, &u, sizeof(u), at) == sizeof(u)) {
+	cleanup_fd int host = -1;
+	int r = 0;
+	for (off_t at = 0; r == 0 && pread(scratch_wtmp_fd, &u, sizeof(u), at) == sizeof(u);) {
 		at += (off_t)sizeof(u);
 		if (u.ut_type != USER_PROCESS)
 			continue;
-		int32_t end = closed_at(scratch_wtmp_fd, &u, at);
-		line_of(u.ut_line, session);
-		updwtmp(SB_WTMP_FILE, &u);
-
-		u.ut_type = DEAD_PROCESS;
-		memset(u.ut_user, 0, sizeof(u.ut_user));
-		memset(u.ut_host, 0, sizeof(u.ut_host));
-		u.ut_tv.tv_sec = end;
-		updwtmp(SB_WTMP_FILE, &u);
+		if (host < 0)
+			host = open_locked(SB_WTMP_FILE, O_WRONLY | O_APPEND);
+		if (host < 0)
+			return host == -ENOENT ? 0 : host;
+		r = append_pair(host, scratch_wtmp_fd, &u, at, session);
 	}
-	return 0;
+	return r;
 }

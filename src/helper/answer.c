@@ -53,7 +53,7 @@ static void announce(uint64_t timeout_ms)
 	sb_answer_send(&wait);
 }
 
-static void note_unsupported(struct sb_answer *answer)
+static void note_shortcomings(struct sb_answer *answer)
 {
 	static const struct {
 		enum sb_limit_bit bit;
@@ -64,12 +64,15 @@ static void note_unsupported(struct sb_answer *answer)
 		{ SB_LIMIT_CPU_WEIGHT, "CPUWeight" },
 	};
 	char *text = answer->reply.to_log;
-	size_t size = sizeof(answer->reply.to_log), len = 0;
+	size_t size = sizeof(answer->reply.to_log), len = 0, n = 0;
+	if (answer->grant.unrecorded)
+		len = (size_t)snprintf(text, size, "the login record could not be written%s",
+				       answer->grant.unsupported ? "; " : "");
 	for (size_t i = 0; i < SB_ARRAY_SIZE(names); i++)
 		if (answer->grant.unsupported & names[i].bit)
 			len += (size_t)snprintf(
 				text + len, size - len, "%s%s",
-				len ? " " : "not in force, since this kernel cannot do them: ",
+				n++ ? " " : "not in force, since this kernel cannot do them: ",
 				names[i].key);
 }
 
@@ -84,7 +87,7 @@ static void fill_reply(struct sb_answer *answer)
 	reply->n_groups = (uint32_t)grant->n_groups;
 	memcpy(reply->groups, grant->groups, grant->n_groups * sizeof(grant->groups[0]));
 	say(answer, SB_VERDICT_CONTAIN, "", "");
-	note_unsupported(answer);
+	note_shortcomings(answer);
 }
 
 static void fail(struct sb_answer *answer, const struct sb_policy *policy, const struct sb_err *err)

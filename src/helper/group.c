@@ -58,8 +58,9 @@ int sb_group_member(const struct sb_login *login, const char *group, void *ctx)
 		return 1;
 	errno = 0;
 	const struct group *g = getgrnam(group);
+	/* A group that cannot be found - renamed, or its directory down - must not read as "no". */
 	if (!g)
-		return errno && errno != ENOENT && errno != ESRCH ? -errno : 0;
+		return errno ? -errno : -ENOENT;
 	gid_t gid = g->gr_gid;
 	if (gid == login->gid || is_listed(g, login->user))
 		return 1;

@@ -66,7 +66,8 @@ static int help(const struct ctl_args *args)
 	const struct ctl_verb *verb = find_verb(args->v[0]);
 	if (!verb)
 		return ctl_fail(CTL_USAGE, "no verb '%s'", args->v[0]);
-	printf("usage: sessctl %s %s\n\n%s\n", verb->name, verb->synopsis, verb->help);
+	printf("usage: sessctl %s%s%s\n\n%s\n", verb->name, *verb->synopsis ? " " : "",
+	       verb->synopsis, verb->help);
 	if (verb->options) {
 		putchar('\n');
 		ctl_options_help(verb);

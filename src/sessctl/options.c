@@ -63,7 +63,8 @@ static int check_count(const struct ctl_verb *verb, const struct ctl_args *args)
 	int max = args->set & CTL_ALL ? 0 : verb->max;
 	if (args->n >= min && (max < 0 || args->n <= max))
 		return CTL_OK;
-	return ctl_fail(CTL_USAGE, "usage: sessctl %s %s", verb->name, verb->synopsis);
+	return ctl_fail(CTL_USAGE, "usage: sessctl %s%s%s", verb->name, *verb->synopsis ? " " : "",
+			verb->synopsis);
 }
 
 int ctl_args_parse(const struct ctl_verb *verb, int argc, char **argv, struct ctl_args *ret)

@@ -17,6 +17,7 @@ struct picture {
 	uid_t uid;
 	const struct ctl_user *user; /* NULL = not logged in */
 	bool contained;
+	bool judged; /* the configuration could be asked */
 	struct ctl_table sessions;
 	struct ctl_table containers;
 	struct ctl_limit limits[CTL_LIMITS_N];
@@ -140,9 +141,9 @@ static int print_text(const struct picture *p)
 {
 	char uid[16];
 	const struct ctl_table limits = limit_table(p);
-	const char *state = p->user	   ? "logged in"
-			    : p->contained ? "not logged in"
-					   : "not contained";
+	const char *state = p->user			 ? "logged in"
+			    : p->contained || !p->judged ? "not logged in"
+							 : "not contained";
 	snprintf(uid, sizeof(uid), "%u", p->uid);
 	const struct fact facts[] = {
 		{ .name = "user", .value = p->name },
@@ -166,6 +167,7 @@ static int fill(struct picture *p, const struct ctl_target *target, const struct
 	p->user = target->user;
 	p->uid = target->uid;
 	p->name = target->name;
+	p->judged = policy;
 	p->contained = policy && policy->set.contain;
 	p->class_name = p->user ? p->user->class_name : p->contained ? policy->class_name : NULL;
 	if (p->user && p->user->has_cgroup)

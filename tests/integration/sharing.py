@@ -8,7 +8,7 @@ import host
 from cases import case
 
 NAMESPACES = 'for n in mnt pid ipc uts cgroup; do readlink /proc/self/ns/$n; done'
-SESSCTL = '/usr/sbin/sessctl'  # not in a user's PATH
+SESSCTL = '/usr/bin/sessctl'
 STUBBORN = 'setsid sh -c "trap : TERM HUP INT; while :; do sleep 600; done" >/dev/null 2>&1 </dev/null &'
 
 

@@ -37,10 +37,11 @@ def clean_up():
 
 @pytest.mark.parametrize('entry, contained', RUNS)
 def test_case(entry, contained):
-    before = host.snapshot()
+    before, mark = host.snapshot(), host.log_mark()
     try:
         run(entry, contained)
         host.settle(before)
     except BaseException:
+        print('the log:', *host.log_since(mark)[-40:], sep='\n')
         clean_up()
         raise
