@@ -108,7 +108,7 @@ static void open_session(const struct sb_request *request, const struct sb_polic
 		.from = request->rhost,
 		.caller = getppid(),
 		.deadline = sb_now_ms() + (int64_t)policy->set.timeout_ms,
-		.list_groups = sb_group_list,
+		.list_groups = sb_answer_groups,
 		.groups_follow = request->flags & SB_REQUEST_GROUPS,
 	};
 	struct sb_err err = { 0 };
@@ -174,7 +174,7 @@ static void judge(const struct sb_request *request, struct sb_answer *answer)
 					.uid = request->uid,
 					.gid = request->gid,
 					.service = request->service,
-					.in_group = sb_group_member };
+					.in_group = sb_answer_in_group };
 	const char *dir = *request->conf_dir ? request->conf_dir : NULL;
 	if (sb_config_load(dir, NULL, &config, &err) < 0 ||
 	    sb_policy_resolve(config, &login, &policy, &err) < 0)

@@ -20,14 +20,11 @@ void sb_answer_request(const struct sb_request *request, struct sb_answer *answe
 /* Sends the answer to the module. 0 or a negative errno. */
 int sb_answer_send(const struct sb_answer *answer);
 
-/*
- * Is the user in the group? For struct sb_login. /etc/group first, which takes no NSS at all when
- * it says yes; then the user's whole list, which a directory may know better.
- */
-int sb_group_member(const struct sb_login *login, const char *group, void *ctx);
+/* Is the user in the group? For struct sb_login. */
+int sb_answer_in_group(const struct sb_login *login, const char *group, void *ctx);
 
 /* All of the user's groups, for struct sb_session_request: as the module sent them, or looked up.
  */
-ssize_t sb_group_list(const struct sb_session_request *request, gid_t *gids, size_t max);
+ssize_t sb_answer_groups(const struct sb_session_request *request, gid_t *gids, size_t max);
 
 #endif

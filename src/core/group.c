@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "sessbox/group.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sessbox/str.h"
+
+static bool is_listed(const struct group *group, const char *user)
+{
+	for (char **m = group->gr_mem; *m; m++)
+		if (strcmp(*m, user) == 0)
+			return true;
+	return false;
+}
+
+/* Does the local file already say so? "No" says nothing. */
+static bool is_local_member(const char *user, gid_t gid, const char *name)
+{
+	cleanup_file FILE *file = fopen("/etc/group", "re");
+	const struct group *group;
+	while (file && (group = fgetgrent(file)))
+		if (strcmp(group->gr_name, name) == 0)
+			return group->gr_gid == gid || is_listed(group, user);
+	return false;
+}
+
+void sb_group_cache_clear(struct sb_group_cache *cache)
+{
+	free(cache->gids);
+	*cache = (struct sb_group_cache){ 0 };
+}
+
+int sb_group_load(const char *user, gid_t gid, struct sb_group_cache *cache)
+{
+	if (cache->gids)
+		return 0;
+	cleanup_free gid_t *gids = NULL;
+	for (int size = 64, n = size;; size = n) {
+		gid_t *more = reallocarray(gids, (size_t)size, sizeof(*more));
+		if (!more)
+			return -ENOMEM;
+		gids = more;
+		n = size;
+		if (getgrouplist(user, gid, gids, &n) >= 0) {
+			*cache = (struct sb_group_cache){ sb_steal_ptr(&gids), n };
+			return 0;
+		}
+		if (n <= size)
+			return -EIO;
+	}
+}
+
+int sb_group_member(const char *user, gid_t gid, const char *name, struct sb_group_cache *cache)
+{
+	if (is_local_member(user, gid, name))
+		return 1;
+	errno = 0;
+	const struct group *g = getgrnam(name);
+	if (!g)
+		return errno ? -errno : -ENOENT;
+	gid_t wanted = g->gr_gid;
+	if (wanted == gid || is_listed(g, user))
+		return 1;
+	int r = sb_group_load(user, gid, cache);
+	for (int i = 0; r == 0 && i < cache->n; i++)
+		if (cache->gids[i] == wanted)
+			return 1;
+	return r;
+}
