@@ -12,172 +12,34 @@
 #include <security/pam_modutil.h>
 
 #include "module.h"
+#include "request.h"
 
 /* The build's list of programs whose child is reached through pam_setcred. */
 #ifndef SB_CRED_PROGRAMS
 #define SB_CRED_PROGRAMS "/usr/sbin/sshd", "/usr/lib/openssh/sshd-session"
 #endif
-#define FIRST_USER_UID 1000
 #define CHILD_REFUSED 254
 
-static const char cannot_contain[] =
-	"Your session cannot be set up right now. Please tell the administrator.";
-
 static struct box box = { .init = -1, .host_mnt = -1, .host_pid = -1 };
-
-/* ---- arguments ---- */
-
-struct args {
-	bool open, close, debug, cred;
-	const char *conf;
-	const char *unknown; /* an argument we do not know: tenants are refused, never root */
-};
-
-static struct args parse_args(int argc, const char **argv)
-{
-	struct args args = { 0 };
-	const struct {
-		const char *name;
-		bool *flag;
-	} flags[] = { { "open", &args.open },
-		      { "close", &args.close },
-		      { "debug", &args.debug },
-		      { "join=cred", &args.cred } };
-	for (int i = 0; i < argc; i++) {
-		size_t k = 0;
-		while (k < sizeof(flags) / sizeof(flags[0]) && strcmp(argv[i], flags[k].name) != 0)
-			k++;
-		if (k < sizeof(flags) / sizeof(flags[0]))
-			*flags[k].flag = true;
-		else if (strncmp(argv[i], "conf=", 5) == 0)
-			args.conf = argv[i] + 5;
-		else
-			args.unknown = argv[i];
-	}
-	return args;
-}
-
-/* ---- one request to the helper ---- */
-
-static void fill(char *field, size_t size, const void *text)
-{
-	snprintf(field, size, "%s", text ? (const char *)text : "");
-}
-
-static struct sb_request make_request(pam_handle_t *pamh, const struct passwd *pw,
-				      const struct args *args, enum sb_op op)
-{
-	const void *service = NULL, *rhost = NULL;
-	struct sb_request q = { .magic = SB_PROTO_MAGIC,
-				.version = SB_PROTO_VERSION,
-				.op = op,
-				.uid = pw->pw_uid,
-				.gid = pw->pw_gid };
-	pam_get_item(pamh, PAM_SERVICE, &service);
-	pam_get_item(pamh, PAM_RHOST, &rhost);
-	fill(q.user, sizeof(q.user), pw->pw_name);
-	fill(q.home, sizeof(q.home), pw->pw_dir);
-	fill(q.shell, sizeof(q.shell), pw->pw_shell);
-	fill(q.service, sizeof(q.service), service);
-	fill(q.rhost, sizeof(q.rhost), rhost);
-	fill(q.conf_dir, sizeof(q.conf_dir), args->conf);
-	return q;
-}
-
-static const struct passwd *find_user(pam_handle_t *pamh)
-{
-	const char *user = NULL;
-	if (pam_get_user(pamh, &user, NULL) != PAM_SUCCESS || !user)
-		return NULL;
-	return pam_modutil_getpwnam(pamh, user);
-}
-
-static void tell(pam_handle_t *pamh, int flags, const char *sentence)
-{
-	if (*sentence && !(flags & PAM_SILENT))
-		pam_error(pamh, "%s", sentence);
-}
-
-/* What a verdict means in PAM's words, and how loud it is. */
-static const struct {
-	enum sb_verdict verdict;
-	int result;
-	int priority;
-	const char *what;
-} verdicts[] = {
-	{ SB_VERDICT_IGNORE, PAM_IGNORE, LOG_ERR, "not a tenant" },
-	{ SB_VERDICT_CONTAIN, PAM_SUCCESS, LOG_WARNING, "contained" },
-	{ SB_VERDICT_DENY, PAM_PERM_DENIED, LOG_NOTICE, "denied" },
-	{ SB_VERDICT_FAIL, PAM_SYSTEM_ERR, LOG_ERR, "not contained and refused" },
-	{ SB_VERDICT_UNCONTAINED, PAM_IGNORE, LOG_ALERT, "NOT CONTAINED (OnFailure=allow)" },
-};
-
-static int interpret(pam_handle_t *pamh, int flags, const struct passwd *pw,
-		     const struct sb_reply *reply)
-{
-	for (size_t i = 0; i < sizeof(verdicts) / sizeof(verdicts[0]); i++) {
-		if (verdicts[i].verdict != reply->verdict)
-			continue;
-		if (*reply->to_log)
-			pam_syslog(pamh, verdicts[i].priority, "user '%s' %s: %s", pw->pw_name,
-				   verdicts[i].what, reply->to_log);
-		tell(pamh, flags, reply->to_user);
-		return verdicts[i].result;
-	}
-	pam_syslog(pamh, LOG_ERR, "the helper gave no verdict");
-	return PAM_SYSTEM_ERR;
-}
-
-/* No answer: the system's own accounts enter and the others are refused. */
-static int without_answer(pam_handle_t *pamh, int flags, const struct passwd *pw,
-			  const struct box_error *error)
-{
-	bool system = pw->pw_uid < FIRST_USER_UID;
-	errno = error->num;
-	pam_syslog(pamh, LOG_ERR, "user '%s' %s: %s: %m", pw->pw_name,
-		   system ? "enters uncontained" : "refused", error->what);
-	if (!system)
-		tell(pamh, flags, cannot_contain);
-	return system ? PAM_IGNORE : PAM_SYSTEM_ERR;
-}
-
-/* The account phase's question. */
-static int check_account(pam_handle_t *pamh, int flags, const struct passwd *pw,
-			 const struct args *args)
-{
-	struct box_reply reply;
-	struct box_error error = { 0 };
-	struct sb_request q = make_request(pamh, pw, args, SB_OP_ACCOUNT);
-	if (box_ask(&q, -1, &reply, &error) < 0)
-		return without_answer(pamh, flags, pw, &error);
-	box_reply_close(&reply);
-	return interpret(pamh, flags, pw, &reply.reply);
-}
-
-/* Is he one? For refusals that must not hit anybody else. */
-static bool is_tenant(pam_handle_t *pamh, const struct passwd *pw, const struct args *args)
-{
-	return check_account(pamh, PAM_SILENT, pw, args) != PAM_IGNORE;
-}
 
 /* ---- account ---- */
 
 int pam_sm_acct_mgmt(pam_handle_t *pamh, int flags, int argc, const char **argv)
 {
-	const struct args args = parse_args(argc, argv);
-	const struct passwd *pw = find_user(pamh);
+	const struct box_args args = box_parse_args(argc, argv);
+	const struct passwd *pw = box_find_user(pamh);
 	if (!pw)
 		return PAM_USER_UNKNOWN;
 	if (pw->pw_uid == 0)
 		return PAM_IGNORE;
 	if (args.unknown) {
 		pam_syslog(pamh, LOG_ERR, "unknown argument '%s'", args.unknown);
-		if (!is_tenant(pamh, pw, &args))
+		if (!box_is_tenant(pamh, pw, &args))
 			return PAM_IGNORE;
-		tell(pamh, flags, cannot_contain);
+		box_tell(pamh, flags, box_cannot_contain);
 		return PAM_SYSTEM_ERR;
 	}
-	int r = check_account(pamh, flags, pw, &args);
+	int r = box_check_account(pamh, flags, pw, &args);
 	/* In sshd the same process goes on to open, and its child to setcred: should the open line
 	 * be missing, the hook knows. */
 	if (r == PAM_SUCCESS && box_token_make(&box, NULL) == 0)
@@ -202,7 +64,7 @@ int pam_sm_setcred(pam_handle_t *pamh, int flags, int argc, const char **argv)
 	if (box.in || !box_is_child(&box) || (box.phase == BOX_IDLE && !box.expected))
 		return PAM_IGNORE;
 	/* sshd ignores a failed setcred: the process ends here, and the caller logs why. */
-	const struct args args = parse_args(argc, argv);
+	const struct box_args args = box_parse_args(argc, argv);
 	if (args.unknown) {
 		errno = EINVAL;
 		box_fail(box.said, "unknown argument on the auth line");
@@ -253,7 +115,7 @@ static int doom(pam_handle_t *pamh, int result)
 }
 
 /* Why the open line refuses to work here; NULL = it does not. */
-static const char *misplaced(const struct args *args)
+static const char *misplaced(const struct box_args *args)
 {
 	if (args->unknown)
 		return args->unknown;
@@ -302,7 +164,7 @@ static int not_prepared(pam_handle_t *pamh, int flags, const struct passwd *pw, 
 		   error->what);
 	if (allow)
 		return PAM_IGNORE;
-	tell(pamh, flags, cannot_contain);
+	box_tell(pamh, flags, box_cannot_contain);
 	return doom(pamh, PAM_SYSTEM_ERR);
 }
 
@@ -338,12 +200,12 @@ static void load_nss(const struct passwd *pw, struct box_call *call)
 }
 
 static int open_contained(pam_handle_t *pamh, int flags, const struct passwd *pw,
-			  const struct args *args)
+			  const struct box_args *args)
 {
 	struct box_call call;
 	struct box_reply reply = { .n = 0 };
 	struct box_error error = { 0 };
-	struct sb_request q = make_request(pamh, pw, args, SB_OP_OPEN);
+	struct sb_request q = box_make_request(pamh, pw, args, SB_OP_OPEN);
 	/* Of others a directory that hangs must not delay the answer: first let it be known. */
 	bool expected = box.expected == pw->pw_uid;
 	q.flags = expected ? SB_REQUEST_GROUPS : 0;
@@ -356,10 +218,10 @@ static int open_contained(pam_handle_t *pamh, int flags, const struct passwd *pw
 			box_call_end(&call);
 	}
 	if (r < 0) {
-		r = without_answer(pamh, flags, pw, &error);
+		r = box_without_answer(pamh, flags, pw, &error);
 		return r == PAM_IGNORE ? r : doom(pamh, r);
 	}
-	r = interpret(pamh, flags, pw, &reply.reply);
+	r = box_interpret(pamh, flags, pw, &reply.reply);
 	box.expected = 0;
 	if (r == PAM_SUCCESS) {
 		if (!expected)
@@ -373,10 +235,10 @@ static int open_contained(pam_handle_t *pamh, int flags, const struct passwd *pw
 
 int pam_sm_open_session(pam_handle_t *pamh, int flags, int argc, const char **argv)
 {
-	const struct args args = parse_args(argc, argv);
+	const struct box_args args = box_parse_args(argc, argv);
 	if (args.close && !args.open && !args.unknown)
 		return PAM_SUCCESS;
-	const struct passwd *pw = find_user(pamh);
+	const struct passwd *pw = box_find_user(pamh);
 	/* The account phase knew him; a directory that has gone since is no way onto the host. */
 	if (!pw)
 		return doom(pamh, PAM_USER_UNKNOWN);
@@ -391,9 +253,9 @@ int pam_sm_open_session(pam_handle_t *pamh, int flags, int argc, const char **ar
 	if (!why)
 		return open_contained(pamh, flags, pw, &args);
 	pam_syslog(pamh, LOG_ERR, "wrong line in the PAM stack: %s", why);
-	if (!is_tenant(pamh, pw, &args))
+	if (!box_is_tenant(pamh, pw, &args))
 		return PAM_IGNORE;
-	tell(pamh, flags, cannot_contain);
+	box_tell(pamh, flags, box_cannot_contain);
 	return doom(pamh, PAM_SYSTEM_ERR);
 }
 
@@ -408,7 +270,7 @@ static void log_child(pam_handle_t *pamh)
 
 int pam_sm_close_session(pam_handle_t *pamh, int flags, int argc, const char **argv)
 {
-	const struct args args = parse_args(argc, argv);
+	const struct box_args args = box_parse_args(argc, argv);
 	struct box_error error = { 0 };
 	struct box_reply reply;
 	(void)flags;

@@ -57,6 +57,16 @@ void sb_creation_init(struct sb_creation *c);
 int sb_creation_await(struct sb_creation *c, struct sb_err *err);
 void sb_creation_clear(struct sb_creation *c);
 
+/* ---- container_builder.c ---- */
+
+/*
+ * In the new process: enters the cgroup of the inits and the tenant's cgroup namespace, builds and
+ * verifies the tree, sheds privileges and executes init. Returns only on failure; *error_pipe is
+ * where the pipe is by then.
+ */
+int sb_creation_become_init(const struct sb_creation *c, const struct sb_cgroup_entry *entry,
+			    int *error_pipe, struct sb_err *err);
+
 /* ---- container_collect.c; the user's lock is held in these ---- */
 
 /* Removes the container if its init is gone, and tells whether it did. */

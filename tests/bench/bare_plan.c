@@ -28,27 +28,23 @@ static struct sb_policy *resolve(const struct passwd *pw)
 
 static struct sb_plan *plan_tree(const struct passwd *pw, char *hostname, size_t size)
 {
-	static struct sb_accounts accounts;
 	const char *v1[SB_CGROUP_FDS_MAX];
 	struct sb_err err = { 0 };
 	struct sb_cgroup *cg;
 	struct sb_plan *plan;
-	char self[64], host[65];
+	char self[64], accounts[64], host[65];
 	struct sb_policy *policy = resolve(pw);
 	if (gethostname(host, sizeof(host)) < 0 ||
 	    sb_policy_hostname(policy, host, hostname, size, &err) < 0 ||
-	    sb_accounts_make(policy, pw->pw_dir, pw->pw_shell, &accounts, &err) < 0 ||
 	    sb_cgroup_open(NULL, &cg, &err) < 0)
 		die(err.msg);
 	snprintf(self, sizeof(self), SB_RUN_DIR "/u%u/self", pw->pw_uid);
+	snprintf(accounts, sizeof(accounts), SB_RUN_DIR "/u%u/c1/etc", pw->pw_uid);
 	v1[sb_cgroup_shown(cg, v1, SB_ARRAY_SIZE(v1) - 1)] = NULL;
 	const struct sb_plan_spec spec = {
 		.policy = policy,
 		.home = pw->pw_dir,
-		.hostname = hostname,
-		.passwd = accounts.passwd,
-		.group = accounts.group,
-		.resolv_conf = accounts.resolv_conf,
+		.account_dir = accounts,
 		.self_dir = self,
 		.etc_tree = SB_RUN_DIR "/etc",
 		.tmp_size = sb_policy_tmp_size(policy, sb_proc_memory_total()),

@@ -92,13 +92,6 @@ static void make_dir(const struct sb_mount_op *op)
 		die(op->target);
 }
 
-static void make_file(const struct sb_mount_op *op)
-{
-	int fd = open(op->target, O_WRONLY | O_CREAT | O_CLOEXEC, op->mode);
-	if (fd < 0 || write(fd, op->source, strlen(op->source)) < 0 || close(fd) < 0)
-		die(op->target);
-}
-
 static void make_mount_point(const struct bare_op *b)
 {
 	for (size_t i = 0; i < b->n_make; i++)
@@ -115,8 +108,6 @@ static void build_one(struct bare_op *b)
 	make_mount_point(b);
 	if (op->kind == SB_MOUNT_DIR)
 		make_dir(op);
-	else if (op->kind == SB_MOUNT_FILE)
-		make_file(op);
 	else if (op->kind == SB_MOUNT_LINK || op->link_text) {
 		if (symlink(op->link_text ? op->link_text : op->source, op->target) < 0)
 			die(op->target);

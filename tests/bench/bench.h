@@ -17,8 +17,8 @@
 #define TIMELINE_FILE "/run/sessbox-bench/timeline"
 #define TIMELINE_EVENTS 256
 
-/* Module and helper wait for each other and are one strand; init's builder is another. */
-enum strand { STRAND_LOGIN = 'l', STRAND_INIT = 'i' };
+/* Module and helper wait for each other and are one strand; what goes on beside them are others. */
+enum strand { STRAND_LOGIN = 'l', STRAND_INIT = 'i', STRAND_NSS = 'n' };
 
 struct timeline {
 	uint64_t n;

@@ -7,6 +7,7 @@
 #include <dlfcn.h>
 #include <grp.h>
 #include <sched.h>
+#include <shadow.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <sys/socket.h>
@@ -26,6 +27,8 @@ static struct {
 	ssize_t (*recvmsg)(int fd, struct msghdr *msg, int flags);
 	pid_t (*waitpid)(pid_t pid, int *status, int options);
 	int (*getgrouplist)(const char *user, gid_t gid, gid_t *groups, int *n);
+	int (*getspnam_r)(const char *name, struct spwd *sp, char *buf, size_t size,
+			  struct spwd **ret);
 } next;
 
 /* Before main: nobody looks a symbol up between vfork and exec. */
@@ -44,6 +47,7 @@ __attribute__((constructor)) static void find_next(void)
 		{ "recvmsg", &next.recvmsg },
 		{ "waitpid", &next.waitpid },
 		{ "getgrouplist", &next.getgrouplist },
+		{ "getspnam_r", &next.getspnam_r },
 	};
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
 		*(void **)all[i].at = dlsym(RTLD_NEXT, all[i].name);
@@ -133,8 +137,16 @@ pid_t waitpid(pid_t pid, int *status, int options)
 	return r;
 }
 
+/* The first and the last call of the module's NSS load, which runs while the helper works. */
 int getgrouplist(const char *user, gid_t gid, gid_t *groups, int *n)
 {
-	note("NSS load");
+	timeline_note(STRAND_NSS, "module", "load NSS");
 	return next.getgrouplist(user, gid, groups, n);
+}
+
+int getspnam_r(const char *name, struct spwd *sp, char *buf, size_t size, struct spwd **ret)
+{
+	int r = next.getspnam_r(name, sp, buf, size, ret);
+	timeline_note(STRAND_NSS, "module", "end");
+	return r;
 }

@@ -55,8 +55,8 @@ the mount option `favordynmods`); the private tree grows with the host's mounts.
 of (a), (b), (c) and (c2) and are in the whole ssh login.
 
 The steps below are from a build of the helper that notes when each one begins, {traced} logins of
-each kind. They follow one another and add up to the login with what is left out of it; those of
-init run beside the step `create: init`.
+each kind. Those of a login follow one another, with what is left out of (a) and (b) among them; one
+that waits for what goes on beside it shows only the wait.
 '''
 
 
@@ -110,34 +110,43 @@ def targets_table(samples, mounts):
     return table(('ratio of medians', '', '95 %', 'at most', 'met'), rows), missed
 
 
-def intervals(events, strand, first, last):
-    """Nanoseconds of each name between two events: an event lasts until the strand's next."""
-    spent, running = {}, False
+def spent(events, strand, first, last):
+    """Nanoseconds of each name between two events: one lasts until the next of its strand."""
+    found, running = {}, False
     events = [e for e in events if e[1] == strand]
     for (start, _, name), (end, _, _) in zip(events, events[1:]):
-        if name == first:
-            running = True
-        if name == last:
-            break
+        running = (running or name == first) and name != last
         if running:
-            spent[name] = spent.get(name, 0) + end - start
-    return spent
+            found[name] = found.get(name, 0) + end - start
+    return found
 
 
 def medians(lines, strand, first, last):
-    spent = [intervals(line, strand, first, last) for line in lines]
-    names = {name: None for one in spent for name in one}
-    return {name: statistics.median([one.get(name, 0) for one in spent]) for name in names}
+    found = [spent(line, strand, first, last) for line in lines]
+    names = {name: None for one in found for name in one}
+    return {name: statistics.median([one.get(name, 0) for one in found]) for name in names}
 
 
-def steps_table(timelines, strand, first, last):
+def steps(timelines, strand, first, last):
+    """Rows of a table: what one strand did between two events, in both kinds of login."""
     columns = [medians(timelines[key], strand, first, last) for key in ('a', 'b')]
     names = {name: None for column in columns for name in column}
     rows = [(name, *(ms(column[name]) if name in column else '' for column in columns))
             for name in names]
-    if strand == 'l':
-        rows.append(('sum', *(ms(sum(column.values())) for column in columns)))
-    return table(('step', 'first login', 'second login'), rows)
+    return rows, ('sum', *(ms(sum(column.values())) for column in columns))
+
+
+def steps_table(title, *parts):
+    return table((title, 'first login', 'second login'), [row for part in parts for row in part])
+
+
+def where(timelines):
+    login, login_sum = steps(timelines, 'l', 'module: request', 'driver: end')
+    init, _ = steps(timelines, 'i', 'init: enter the cgroups', 'init: end')
+    nss, _ = steps(timelines, 'n', 'module: load NSS', 'module: end')
+    close, close_sum = steps(timelines, 'l', 'close: begin', 'close: end')
+    return (steps_table('login', login, [login_sum]) + steps_table('beside it', nss, init) +
+            steps_table('close', close, [close_sum]))
 
 
 def memory_table(memory):
@@ -165,9 +174,7 @@ def page(data, tree):
     lines += targets + series_table(samples, mounts) + memory_table(data['memory'])
     traced = len(data['timelines']['a'])
     lines += [READING.format(resamples=RESAMPLES, traced=traced), '## Where the time goes', '']
-    lines += steps_table(data['timelines'], 'l', 'module: request', 'driver: end')
-    lines += steps_table(data['timelines'], 'i', 'init: enter the cgroups', 'init: end')
-    lines += ['Close:', ''] + steps_table(data['timelines'], 'l', 'close: begin', 'close: end')
+    lines += where(data['timelines'])
     return '\n'.join(lines), missed
 
 

@@ -151,7 +151,9 @@ class Driver:
 
     @property
     def said(self):
-        return [rest.split(' ', 1)[1] for rest in self.all('say')]
+        """The module's words to the user; pam_debug repeats its arguments."""
+        words = [rest.split(' ', 1)[1] for rest in self.all('say')]
+        return [word for word in words if '=abort' not in word and '=success' not in word]
 
     @property
     def children(self):

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+#include <syslog.h>
+
+#include <security/pam_ext.h>
+#include <security/pam_modules.h>
+#include <security/pam_modutil.h>
+
+#include "module.h"
+#include "request.h"
+
+#define FIRST_USER_UID 1000
+
+const char box_cannot_contain[] =
+	"Your session cannot be set up right now. Please tell the administrator.";
+
+struct box_args box_parse_args(int argc, const char **argv)
+{
+	struct box_args args = { 0 };
+	const struct {
+		const char *name;
+		bool *flag;
+	} flags[] = { { "open", &args.open },
+		      { "close", &args.close },
+		      { "debug", &args.debug },
+		      { "join=cred", &args.cred } };
+	for (int i = 0; i < argc; i++) {
+		size_t k = 0;
+		while (k < sizeof(flags) / sizeof(flags[0]) && strcmp(argv[i], flags[k].name) != 0)
+			k++;
+		if (k < sizeof(flags) / sizeof(flags[0]))
+			*flags[k].flag = true;
+		else if (strncmp(argv[i], "conf=", 5) == 0)
+			args.conf = argv[i] + 5;
+		else
+			args.unknown = argv[i];
+	}
+	return args;
+}
+
+static void fill(char *field, size_t size, const void *text)
+{
+	snprintf(field, size, "%s", text ? (const char *)text : "");
+}
+
+struct sb_request box_make_request(pam_handle_t *pamh, const struct passwd *pw,
+				   const struct box_args *args, enum sb_op op)
+{
+	const void *service = NULL, *rhost = NULL;
+	struct sb_request q = { .magic = SB_PROTO_MAGIC,
+				.version = SB_PROTO_VERSION,
+				.op = op,
+				.uid = pw->pw_uid,
+				.gid = pw->pw_gid };
+	pam_get_item(pamh, PAM_SERVICE, &service);
+	pam_get_item(pamh, PAM_RHOST, &rhost);
+	fill(q.user, sizeof(q.user), pw->pw_name);
+	fill(q.home, sizeof(q.home), pw->pw_dir);
+	fill(q.shell, sizeof(q.shell), pw->pw_shell);
+	fill(q.service, sizeof(q.service), service);
+	fill(q.rhost, sizeof(q.rhost), rhost);
+	fill(q.conf_dir, sizeof(q.conf_dir), args->conf);
+	return q;
+}
+
+const struct passwd *box_find_user(pam_handle_t *pamh)
+{
+	const char *user = NULL;
+	if (pam_get_user(pamh, &user, NULL) != PAM_SUCCESS || !user)
+		return NULL;
+	return pam_modutil_getpwnam(pamh, user);
+}
+
+void box_tell(pam_handle_t *pamh, int flags, const char *sentence)
+{
+	if (*sentence && !(flags & PAM_SILENT))
+		pam_error(pamh, "%s", sentence);
+}
+
+/* What a verdict means in PAM's words, and how loud it is. */
+static const struct {
+	enum sb_verdict verdict;
+	int result;
+	int priority;
+	const char *what;
+} verdicts[] = {
+	{ SB_VERDICT_IGNORE, PAM_IGNORE, LOG_ERR, "not a tenant" },
+	{ SB_VERDICT_CONTAIN, PAM_SUCCESS, LOG_WARNING, "contained" },
+	{ SB_VERDICT_DENY, PAM_PERM_DENIED, LOG_NOTICE, "denied" },
+	{ SB_VERDICT_FAIL, PAM_SYSTEM_ERR, LOG_ERR, "not contained and refused" },
+	{ SB_VERDICT_UNCONTAINED, PAM_IGNORE, LOG_ALERT, "NOT CONTAINED (OnFailure=allow)" },
+};
+
+int box_interpret(pam_handle_t *pamh, int flags, const struct passwd *pw,
+		  const struct sb_reply *reply)
+{
+	for (size_t i = 0; i < sizeof(verdicts) / sizeof(verdicts[0]); i++) {
+		if (verdicts[i].verdict != reply->verdict)
+			continue;
+		if (*reply->to_log)
+			pam_syslog(pamh, verdicts[i].priority, "user '%s' %s: %s", pw->pw_name,
+				   verdicts[i].what, reply->to_log);
+		box_tell(pamh, flags, reply->to_user);
+		return verdicts[i].result;
+	}
+	pam_syslog(pamh, LOG_ERR, "the helper gave no verdict");
+	return PAM_SYSTEM_ERR;
+}
+
+/* No answer: the system's own accounts enter and the others are refused. */
+int box_without_answer(pam_handle_t *pamh, int flags, const struct passwd *pw,
+		       const struct box_error *error)
+{
+	bool system = pw->pw_uid < FIRST_USER_UID;
+	errno = error->num;
+	pam_syslog(pamh, LOG_ERR, "user '%s' %s: %s: %m", pw->pw_name,
+		   system ? "enters uncontained" : "refused", error->what);
+	if (!system)
+		box_tell(pamh, flags, box_cannot_contain);
+	return system ? PAM_IGNORE : PAM_SYSTEM_ERR;
+}
+
+/* The account phase's question. */
+int box_check_account(pam_handle_t *pamh, int flags, const struct passwd *pw,
+		      const struct box_args *args)
+{
+	struct box_reply reply;
+	struct box_error error = { 0 };
+	struct sb_request q = box_make_request(pamh, pw, args, SB_OP_ACCOUNT);
+	if (box_ask(&q, -1, &reply, &error) < 0)
+		return box_without_answer(pamh, flags, pw, &error);
+	box_reply_close(&reply);
+	return box_interpret(pamh, flags, pw, &reply.reply);
+}
+
+/* Is he one? For refusals that must not hit anybody else. */
+bool box_is_tenant(pam_handle_t *pamh, const struct passwd *pw, const struct box_args *args)
+{
+	return box_check_account(pamh, PAM_SILENT, pw, args) != PAM_IGNORE;
+}

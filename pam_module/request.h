@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef SESSBOX_REQUEST_H
+#define SESSBOX_REQUEST_H
+
+/* From PAM's words to the helper's and back: arguments, requests, what a verdict means. */
+#include <pwd.h>
+
+#include <security/pam_modules.h>
+
+#include "module.h"
+
+struct box_args {
+	bool open, close, debug, cred;
+	const char *conf;
+	const char *unknown; /* an argument we do not know: tenants are refused, never root */
+};
+
+struct box_args box_parse_args(int argc, const char **argv);
+
+/* NULL = there is no such user, or nobody can say. */
+const struct passwd *box_find_user(pam_handle_t *pamh);
+
+struct sb_request box_make_request(pam_handle_t *pamh, const struct passwd *pw,
+				   const struct box_args *args, enum sb_op op);
+
+/* One sentence to the user, unless PAM_SILENT. */
+extern const char box_cannot_contain[];
+void box_tell(pam_handle_t *pamh, int flags, const char *sentence);
+
+/* Logs and tells what the verdict asks for, and returns what it is to PAM. */
+int box_interpret(pam_handle_t *pamh, int flags, const struct passwd *pw,
+		  const struct sb_reply *reply);
+
+/* No answer: the system's own accounts enter and the others are refused. */
+int box_without_answer(pam_handle_t *pamh, int flags, const struct passwd *pw,
+		       const struct box_error *error);
+
+/* The account phase's question, answered in PAM's words. */
+int box_check_account(pam_handle_t *pamh, int flags, const struct passwd *pw,
+		      const struct box_args *args);
+
+/* Is he one? For refusals that must not hit anybody else. */
+bool box_is_tenant(pam_handle_t *pamh, const struct passwd *pw, const struct box_args *args);
+
+#endif

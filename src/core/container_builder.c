@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* What runs in the process that becomes a container's init, between its clone and its exec. */
+#include <errno.h>
+#include <linux/capability.h>
+#include <net/if.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include "container_internal.h"
+#include "sessbox/str.h"
+#include "sessbox/sys.h"
+
+static int raise_loopback(void)
+{
+	struct ifreq request = { .ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING };
+	cleanup_fd int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	return fd < 0 || ioctl(fd, SIOCSIFFLAGS, &request) < 0 ? -errno : 0;
+}
+
+/* Leaves init CAP_KILL alone: exec as root under no_new_privs gives what the bounding set holds. */
+static int drop_privileges(void)
+{
+	for (int cap = 0; prctl(PR_CAPBSET_READ, cap) >= 0; cap++)
+		if (cap != CAP_KILL && prctl(PR_CAPBSET_DROP, cap) < 0)
+			return -errno;
+	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
+		return -errno;
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2];
+	if (syscall(SYS_capget, &header, data) < 0)
+		return -errno;
+	data[0].inheritable = data[1].inheritable = 0;
+	if (syscall(SYS_capset, &header, data) < 0)
+		return -errno;
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ? -errno : 0;
+}
+
+/*
+ * Leaves open: 0-2 on the container's /dev/null, 3 the socket, 4 the caller's pidfd, and above,
+ * close-on-exec, the error pipe and the program. Returns the program's new descriptor.
+ */
+static int arrange_fds(const struct sb_creation *c, int *error_pipe)
+{
+	int high[4] = { c->socket, c->caller, c->program, *error_pipe };
+	for (size_t i = 0; i < SB_ARRAY_SIZE(high); i++) {
+		high[i] = fcntl(high[i], F_DUPFD_CLOEXEC, 100);
+		if (high[i] < 0)
+			return -errno;
+	}
+	*error_pipe = high[3];
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (null < 0)
+		return -errno;
+	for (int fd = 0; fd < 3; fd++)
+		if (dup2(null, fd) < 0)
+			return -errno;
+	if (dup2(high[0], SB_INIT_SOCKET) < 0 || dup2(high[1], SB_INIT_CALLER) < 0 ||
+	    sys_close_range(SB_INIT_CALLER + 1, 99, 0) < 0)
+		return -errno;
+	/* The four stand next to each other. */
+	if (sys_close_range((unsigned int)high[3] + 1, ~0U, 0) < 0)
+		return -errno;
+	return high[2];
+}
+
+static int exec_init(const struct sb_creation *c, int *error_pipe, struct sb_err *err)
+{
+	char stop_ms[16], session[16];
+	snprintf(stop_ms, sizeof(stop_ms), "%u", c->record.stop_ms);
+	snprintf(session, sizeof(session), "%u", c->session);
+	char *argv[] = { (char *)"sessbox-init", stop_ms, session, NULL }, *envp[] = { NULL };
+	int program = arrange_fds(c, error_pipe);
+	if (program < 0)
+		return sb_fail(err, program, "arrange init's descriptors");
+	if (prctl(PR_SET_PDEATHSIG, 0) < 0)
+		return sb_fail(err, errno, "let init outlive the helper");
+	sys_execveat(program, "", argv, envp, AT_EMPTY_PATH);
+	return sb_fail(err, errno, "execute '%s'", SB_INIT);
+}
+
+int sb_creation_become_init(const struct sb_creation *c, const struct sb_cgroup_entry *entry,
+			    int *error_pipe, struct sb_err *err)
+{
+	int r = sb_cgroup_entry_enter(entry);
+	if (r < 0)
+		return sb_fail(err, r, "enter the cgroup 'init'");
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || setns(c->cgroup_ns, CLONE_NEWCGROUP) < 0)
+		return sb_fail(err, errno, "enter the cgroup namespace");
+	umask(022);
+	setsid();
+	if ((c->record.ns_flags & CLONE_NEWUTS) &&
+	    sethostname(c->hostname, strlen(c->hostname)) < 0)
+		return sb_fail(err, errno, "set the host name '%s'", c->hostname);
+	if (c->record.ns_flags & CLONE_NEWNET && (r = raise_loopback()) < 0)
+		return sb_fail(err, r, "raise the loopback interface");
+	if ((r = sb_plan_build(c->plan, err)) < 0 || (r = sb_plan_verify(c->plan, err)) < 0)
+		return r;
+	if ((r = drop_privileges()) < 0)
+		return sb_fail(err, r, "drop init's privileges");
+	return exec_init(c, error_pipe, err);
+}

@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The caller is somebody else's process: what it looks like before, between and after."""
+import os
+import resource
+import signal
+import socket
+
+import machine
+import pytest
+from machine import SUCCESS, begin, changed, child, drive
+
+import host
+
+TENANT = machine.TENANT
+ROUND = ['state=before', 'account', 'setcred', 'open', 'state=between', 'close', 'state=after']
+LOADED = ('module',)
+CAP_SETUID = 1 << 7
+NO_SETUID_FIXUP, NOROOT = 1 << 2, 1 << 0
+
+
+# how a caller may look when it calls
+
+def block_signals():
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGCHLD, signal.SIGUSR1, signal.SIGALRM})
+
+
+def ignore_children():
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+
+
+def ignore_everything():
+    for number in set(signal.valid_signals()) - {signal.SIGKILL, signal.SIGSTOP}:
+        signal.signal(number, signal.SIG_IGN)
+
+
+def no_stdio():
+    os.closerange(0, 3)
+
+
+def odd_habits():
+    os.umask(0o777)
+    os.chdir('/var/tmp')
+    os.nice(5)
+    resource.setrlimit(resource.RLIMIT_CORE, (4096, 8192))
+    signal.setitimer(signal.ITIMER_REAL, 1000)
+
+
+def in_a_root_of_its_own():
+    os.chroot('/')
+    os.chdir('/usr')
+
+
+def of_another_session():
+    os.setsid()
+
+
+def few_descriptors():
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+
+
+CALLERS = {'plain': None, 'blocked': block_signals, 'ignored-children': ignore_children,
+           'ignored-all': ignore_everything, 'no-stdio': no_stdio, 'habits': odd_habits,
+           'root': in_a_root_of_its_own, 'session': of_another_session, 'descriptors': few_descriptors}
+
+
+@pytest.mark.parametrize('user', ['root', machine.PLAIN])
+@pytest.mark.parametrize('caller', CALLERS)
+def test_not_a_tenants_caller_is_untouched(caller, user):
+    seen = drive(user, *ROUND, prepare=CALLERS[caller])
+    before = seen.state('before')
+    assert changed(before, seen.state('between'), LOADED) == {}
+    assert changed(before, seen.state('after'), LOADED) == {}
+    assert seen.status == 0
+
+
+@pytest.mark.parametrize('caller', CALLERS)
+def test_tenants_caller_is_given_back(caller):
+    """All but its private mount namespace, which it keeps to its end."""
+    seen = drive(TENANT, *ROUND, prepare=CALLERS[caller])
+    assert [seen.code('open'), seen.code('close')] == [SUCCESS, SUCCESS]
+    difference = changed(seen.state('before'), seen.state('after'), (*LOADED, 'pamenv/'))
+    assert list(difference) == ['ns/mnt']
+    assert seen.status == 0
+
+
+def test_between():
+    """What a session costs its caller while it is open, all of it."""
+    seen = drive(TENANT, *ROUND)
+    before, between = seen.state('before'), seen.state('between')
+    difference = changed(before, between, (*LOADED, 'fd/', 'pamenv/'))
+    assert sorted(difference) == ['CapEff', 'ns/mnt', 'ns/pid_for_children', 'securebits']
+    assert int(before['CapEff'], 16) & ~int(between['CapEff'], 16) == CAP_SETUID
+    assert int(between['securebits']) == int(before['securebits']) | NO_SETUID_FIXUP | NOROOT
+    new = {key: value for key, value in between.items() if key.startswith('fd/') and key not in before}
+    assert new and all(value.startswith('cloexec ') for value in new.values()), new
+    assert not [value for value in new.values() if value.endswith(('/proc', '/'))], 'directories'
+
+
+def test_environment():
+    """PAM's, never the process's own."""
+    seen = drive(TENANT, *ROUND)
+    own = {key: value for key, value in seen.state('before').items() if key.startswith('env/')}
+    assert 'SESSBOX_TEST=kept' in own.values()
+    between = seen.state('between')
+    assert [v for k, v in between.items() if k.startswith('pamenv/')] == ['XDG_RUNTIME_DIR=/run/user/3001']
+    assert not changed(seen.state('before'), between, tuple(k for k in between if not k.startswith('env/')))
+
+
+def test_child_handler_of_the_caller():
+    """It hears of its own children and of none of ours."""
+    number = signal.SIGCHLD
+    word = f'caught={number:d}'
+    seen = drive(TENANT, f'handle={number:d}', *ROUND, word, *child('alice'), word)
+    before, _, after = (seen.state(name) for name in ('before', 'between', 'after'))
+    assert before['SigCgt'] == after['SigCgt'] != '0000000000000000'
+    assert seen.all('caught') == [f'{number:d} 0', f'{number:d} 1']
+    assert seen.children == ['exit 0']
+
+
+def test_ignored_children_of_the_caller():
+    """Whose children the kernel reaps: the helper's end is waited for all the same."""
+    seen = drive(TENANT, 'account', 'open', 'state=between', *child('alice', 'setuid=3001'), 'close', 'state=after',
+                 prepare=ignore_children)
+    assert [seen.code('open'), seen.code('close')] == [SUCCESS, SUCCESS]
+    assert seen.codes('setuid') == [0]
+    assert seen.state('between')['children'] == '0'
+    assert seen.state('after')['children'] == '0'
+
+
+# a signal while the module works
+
+SLOW_HELPER = '''#!/bin/sh
+: >{ready}
+sleep 1
+exec {real}
+'''
+
+
+@pytest.fixture
+def slow_helper():
+    real = machine.DIR / f'real{next(machine.NUMBER)}'
+    real.write_bytes(machine.HELPER.read_bytes())
+    real.chmod(0o755)
+    ready = machine.DIR / f'ready{next(machine.NUMBER)}'
+    with machine.helper_does(SLOW_HELPER.format(ready=ready, real=real)):
+        yield ready
+
+
+def helpers():
+    return [pid for pid, (_, name, _) in host.processes().items() if name == 'sessbox-helper']
+
+
+@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT])
+@pytest.mark.parametrize('word', ['account', 'open', 'close'])
+def test_signal_while_the_helper_works(word, number, slow_helper):
+    """A whole session is TERMed, helper and all: the call completes, then the caller has its signal."""
+    first = {'account': [], 'open': ['account'], 'close': ['account', 'open']}[word]
+    after = [] if word == 'close' else ['open', 'close'] if word == 'account' else ['close']
+    driver = begin(TENANT, f'handle={number:d}', *first, f'caught={number:d}', 'sync=go', word,
+                   f'caught={number:d}', *after)
+    driver.until('go')
+    slow_helper.unlink(missing_ok=True)
+    driver.go_on()
+    host.wait_for('the helper starts', slow_helper.exists)
+    for pid in [driver.pid, *helpers()]:
+        os.kill(pid, number)
+    assert driver.end() == 0
+    assert driver.code(word) == SUCCESS
+    assert driver.all('caught') == [f'{number:d} 0', f'{number:d} 1']
+
+
+@pytest.mark.parametrize('word', ['open', 'close'])
+def test_deadly_signal_while_the_helper_works(word, slow_helper):
+    """Without a handler it kills the caller when the call is over, and not before: the records are right."""
+    driver = begin(TENANT, *([] if word == 'open' else ['open']), 'sync=go', word, 'sync=alive')
+    driver.until('go')
+    slow_helper.unlink(missing_ok=True)
+    driver.go_on()
+    host.wait_for('the helper starts', slow_helper.exists)
+    os.kill(driver.pid, signal.SIGTERM)
+    assert driver.end() == -signal.SIGTERM
+    assert driver.codes(word) == []
+    if word == 'open':
+        host.wait_for('the container ends', lambda: not helpers() and not leaders())
+        drive(TENANT, 'open', 'close')
+
+
+def leaders():
+    return [name for _, name in host.our_processes() if name == 'sessbox-init']
+
+
+# descriptors 0-2
+
+def test_free_stdio_is_not_ours():
+    """A program that starts with 0-2 closed and opens them later must not close what we keep."""
+    seen = drive(TENANT, 'account', 'open', 'state=between', 'stdio', *child('alice', 'state=in'), 'close',
+                 'fork', 'setuid=3001', 'done', prepare=no_stdio)
+    assert seen.code('open') == SUCCESS
+    assert [key for key in ('fd/0', 'fd/1', 'fd/2') if key in seen.state('between')] == []
+    assert seen.children == ['exit 0', 'exit 0']
+    assert seen.code('close') == SUCCESS
+
+
+def test_stdio_of_the_child():
+    """As sshd does it: the child puts its pipes on 0-2 and then calls setcred."""
+    seen = drive(TENANT, 'account', 'open', 'fork', 'stdio', 'initgroups=alice', 'setcred', 'state=in', 'done', 'close')
+    assert seen.children == ['exit 0']
+
+
+def test_directory_on_stdio():
+    """A way out of the root; the child ends, and the caller says why."""
+    for fd in range(3):
+        def prepare(fd=fd):
+            os.dup2(os.open('/var', os.O_RDONLY | os.O_DIRECTORY), fd)
+        mark = host.log_mark()
+        seen = drive(TENANT, 'account', 'open', *child('alice'), 'close', prepare=prepare)
+        assert seen.code('open') == SUCCESS
+        assert seen.children == ['exit 254'], fd
+        host.log_has(mark, 'could not join: a directory')
+
+
+def test_socket_on_stdio():
+    """What sshd's child has there is no directory."""
+    one, other = socket.socketpair()
+    with one, other:
+        seen = drive(TENANT, 'account', 'open', *child('alice'), 'close', stdin=other)
+    assert seen.children == ['exit 0']
