@@ -33,7 +33,7 @@ int pam_sm_acct_mgmt(pam_handle_t *pamh, int flags, int argc, const char **argv)
 	if (pw->pw_uid == 0)
 		return PAM_IGNORE;
 	if (args.unknown) {
-		pam_syslog(pamh, LOG_ERR, "unknown argument '%s'", args.unknown);
+		box_log_unknown(pamh, &args);
 		if (!box_is_tenant(pamh, pw, &args))
 			return PAM_IGNORE;
 		box_tell(pamh, flags, box_cannot_contain);
@@ -66,8 +66,7 @@ int pam_sm_setcred(pam_handle_t *pamh, int flags, int argc, const char **argv)
 	/* sshd ignores a failed setcred: the process ends here, and the caller logs why. */
 	const struct box_args args = box_parse_args(argc, argv);
 	if (args.unknown) {
-		errno = EINVAL;
-		box_fail(box.said, "unknown argument on the auth line");
+		box_log_unknown(pamh, &args);
 		_exit(CHILD_REFUSED);
 	}
 	if (box.phase == BOX_IDLE) {
@@ -114,11 +113,13 @@ static int doom(pam_handle_t *pamh, int result)
 	return result;
 }
 
-/* Why the open line refuses to work here; NULL = it does not. */
+/* Why a session line refuses to open; NULL = it does not. */
 static const char *misplaced(const struct box_args *args)
 {
 	if (args->unknown)
-		return args->unknown;
+		return "it has an unknown argument";
+	if (args->open == args->close)
+		return "a session line says either `open` or `close`";
 	if (!args->cred)
 		return "no join=cred on the open line";
 	if (!is_cred_program())
@@ -248,10 +249,11 @@ int pam_sm_open_session(pam_handle_t *pamh, int flags, int argc, const char **ar
 		pam_syslog(pamh, LOG_ERR, "opened twice: one `open` line too many in this stack");
 		return PAM_SYSTEM_ERR;
 	}
-	const char *why = args.open && !args.close ? misplaced(&args)
-						   : "a session line says `open` or `close`";
+	const char *why = misplaced(&args);
 	if (!why)
 		return open_contained(pamh, flags, pw, &args);
+	if (args.unknown)
+		box_log_unknown(pamh, &args);
 	pam_syslog(pamh, LOG_ERR, "wrong line in the PAM stack: %s", why);
 	if (!box_is_tenant(pamh, pw, &args))
 		return PAM_IGNORE;

@@ -163,13 +163,22 @@ static int reset_affinity(struct box_error *error)
 		       : 0;
 }
 
-/* A core_pattern pipe runs on the host, as root, on the tenant's data. */
+/*
+ * A core_pattern pipe runs on the host, as root, on the tenant's data. The kernel does not apply a
+ * limit of 0 to pipes but gives a dump up at exactly 1 byte (do_coredump); a file of 1 byte is
+ * none.
+ */
 static int forbid_cores(struct box_error *error)
 {
-	const struct rlimit none = { 0, 0 };
+	const struct rlimit none = { 1, 1 };
 	struct rlimit now;
-	if (setrlimit(RLIMIT_CORE, &none) < 0 || getrlimit(RLIMIT_CORE, &now) < 0 || now.rlim_cur ||
-	    now.rlim_max)
+	if (getrlimit(RLIMIT_CORE, &now) < 0)
+		return box_fail(error, "read the limit of core dumps");
+	/* A hard limit of 0 can be raised by CAP_SYS_RESOURCE alone, which a container's root
+	 * lacks. */
+	if (setrlimit(RLIMIT_CORE, &none) < 0 && (errno != EPERM || now.rlim_max != 0))
+		return box_fail(error, "forbid core dumps");
+	if (getrlimit(RLIMIT_CORE, &now) < 0 || now.rlim_cur > 1 || now.rlim_max > 1)
 		return box_fail(error, "forbid core dumps");
 	return 0;
 }

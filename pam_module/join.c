@@ -60,9 +60,11 @@ void box_load_nss(const char *user, gid_t gid, struct sb_groups *ret)
 
 static int attach(int tree, const char *target, struct box_error *error)
 {
-	if (sys_move_mount(tree, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH) < 0)
-		return box_fail(error, target);
-	return 0;
+	int r = sys_move_mount(tree, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH);
+	/* What an earlier session of this process left there is a deleted file by now. */
+	if (r < 0 && errno == ENOENT && umount2(target, SB_MNT_DETACH) == 0)
+		r = sys_move_mount(tree, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH);
+	return r < 0 ? box_fail(error, target) : 0;
 }
 
 /*

@@ -41,6 +41,11 @@ struct box_args box_parse_args(int argc, const char **argv)
 	return args;
 }
 
+void box_log_unknown(pam_handle_t *pamh, const struct box_args *args)
+{
+	pam_syslog(pamh, LOG_ERR, "unknown argument '%s'", args->unknown);
+}
+
 static void fill(char *field, size_t size, const void *text)
 {
 	snprintf(field, size, "%s", text ? (const char *)text : "");
@@ -110,7 +115,6 @@ int box_interpret(pam_handle_t *pamh, int flags, const struct passwd *pw,
 	return PAM_SYSTEM_ERR;
 }
 
-/* No answer: the system's own accounts enter and the others are refused. */
 int box_without_answer(pam_handle_t *pamh, int flags, const struct passwd *pw,
 		       const struct box_error *error)
 {
@@ -123,7 +127,6 @@ int box_without_answer(pam_handle_t *pamh, int flags, const struct passwd *pw,
 	return system ? PAM_IGNORE : PAM_SYSTEM_ERR;
 }
 
-/* The account phase's question. */
 int box_check_account(pam_handle_t *pamh, int flags, const struct passwd *pw,
 		      const struct box_args *args)
 {
@@ -136,7 +139,6 @@ int box_check_account(pam_handle_t *pamh, int flags, const struct passwd *pw,
 	return box_interpret(pamh, flags, pw, &reply.reply);
 }
 
-/* Is he one? For refusals that must not hit anybody else. */
 bool box_is_tenant(pam_handle_t *pamh, const struct passwd *pw, const struct box_args *args)
 {
 	return box_check_account(pamh, PAM_SILENT, pw, args) != PAM_IGNORE;

@@ -17,6 +17,8 @@ struct box_args {
 
 struct box_args box_parse_args(int argc, const char **argv);
 
+void box_log_unknown(pam_handle_t *pamh, const struct box_args *args);
+
 /* NULL = there is no such user, or nobody can say. */
 const struct passwd *box_find_user(pam_handle_t *pamh);
 

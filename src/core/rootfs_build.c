@@ -291,6 +291,20 @@ static const struct sb_mount_op *find_mount(const struct sb_plan *plan, const ch
 	return NULL;
 }
 
+/* mountinfo writes blank, tab, newline and backslash as \\NNN (octal). In place. */
+static void unescape(char *text)
+{
+	char *to = text;
+	for (const char *from = text; *from; to++) {
+		bool octal = from[0] == '\\' && from[1] >= '0' && from[1] <= '3' &&
+			     from[2] >= '0' && from[2] <= '7' && from[3] >= '0' && from[3] <= '7';
+		*to = octal ? (char)((from[1] - '0') * 64 + (from[2] - '0') * 8 + from[3] - '0')
+			    : *from;
+		from += octal ? 4 : 1;
+	}
+	*to = '\0';
+}
+
 static int verify_line(const struct sb_plan *plan, char *line, size_t *seen, struct sb_err *err)
 {
 	char *save = NULL, *field[6] = { 0 };
@@ -298,6 +312,7 @@ static int verify_line(const struct sb_plan *plan, char *line, size_t *seen, str
 		field[i] = strtok_r(i ? NULL : line, " ", &save);
 	if (!field[5])
 		return 0;
+	unescape(field[4]);
 	const struct sb_mount_op *op = find_mount(plan, field[4]);
 	uint64_t attr = parse_flags(field[5]);
 	if (op)

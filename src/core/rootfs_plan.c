@@ -110,6 +110,14 @@ static const struct row guards[] = {
 	  OPTIONAL, 0 },
 };
 
+/* State of the host's daemons below /var/lib: their sockets are the way to them, and a read-only
+ * mount does not keep anybody from connecting. */
+static const char *const daemons[] = {
+	"/var/lib/sss",	       "/var/lib/gssproxy",   "/var/lib/lxd",	     "/var/lib/incus",
+	"/var/lib/docker",     "/var/lib/containers", "/var/lib/containerd", "/var/lib/mysql",
+	"/var/lib/postgresql", "/var/lib/libvirt",    "/var/lib/systemd",    "/var/lib/sessbox",
+};
+
 static const struct row seals[] = {
 	{ SB_MOUNT_SEAL, "/home", NULL, RO | NOSUID | NODEV, 0, 0 },
 	{ SB_MOUNT_SEAL, "/dev", NULL, RO | NOSUID | NOEXEC, 0, 0 },
@@ -315,6 +323,9 @@ int sb_plan_make(const struct sb_plan_spec *spec, struct sb_plan **ret, struct s
 	plan_tmp(&m);
 	plan_run(&m);
 	add_rows(&m, guards, SB_ARRAY_SIZE(guards));
+	for (size_t i = 0; i < SB_ARRAY_SIZE(daemons); i++)
+		add(&m, &(struct row){ SB_MOUNT_MASK, daemons[i], NULL,
+				       RO | NOSUID | NODEV | NOEXEC, OPTIONAL, 0 });
 	plan_home(&m);
 	plan_binds(&m, &spec->policy->set.bind_read_only_paths, RO | NOSUID | NODEV);
 	plan_binds(&m, &spec->policy->set.bind_paths, NOSUID | NODEV);

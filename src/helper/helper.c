@@ -15,6 +15,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "helper.h"
@@ -70,6 +71,34 @@ static int serve(void)
 	return 0;
 }
 
+/*
+ * The caller's limits are the tenant's (pam_limits), and neither the helper nor the init it makes
+ * is to die of them. Where they cannot be raised we live with what there is.
+ */
+static void raise_limits(void)
+{
+	static const struct {
+		int resource;
+		rlim_t least;
+	} limits[] = {
+		{ RLIMIT_NOFILE, 4096 },	   { RLIMIT_FSIZE, RLIM_INFINITY },
+		{ RLIMIT_CPU, RLIM_INFINITY },	   { RLIMIT_AS, RLIM_INFINITY },
+		{ RLIMIT_DATA, RLIM_INFINITY },	   { RLIMIT_NPROC, RLIM_INFINITY },
+		{ RLIMIT_MEMLOCK, RLIM_INFINITY },
+	};
+	for (size_t i = 0; i < SB_ARRAY_SIZE(limits); i++) {
+		struct rlimit now;
+		if (getrlimit(limits[i].resource, &now) < 0 || now.rlim_cur >= limits[i].least)
+			continue;
+		const struct rlimit want = { limits[i].least, now.rlim_max > limits[i].least
+								      ? now.rlim_max
+								      : limits[i].least };
+		now.rlim_cur = now.rlim_max;
+		if (setrlimit(limits[i].resource, &want) < 0)
+			setrlimit(limits[i].resource, &now);
+	}
+}
+
 static int hold(void)
 {
 	struct sb_err err = { 0 };
@@ -119,6 +148,7 @@ static const struct {
 int main(int argc, char **argv)
 {
 	umask(022);
+	raise_limits();
 	signal(SIGPIPE, SIG_IGN);
 	if (prctl(PR_SET_DUMPABLE, 0) < 0 || chdir("/") < 0)
 		return 1;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * sessbox-init: PID 1 of a container. Holds the namespaces, reaps, keeps the list of sessions and
+ * sessbox-init: PID 1 of a container. Holds the namespaces, keeps the list of sessions and
  * ends the container when the last one is out - or when the process that opened it is gone, since
  * nobody may call close. Started by the helper with CAP_KILL alone, no_new_privs, an empty signal
  * environment and, besides 0-2, the two descriptors of proto.h.
@@ -15,9 +15,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
-#include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "sessbox/io.h"
@@ -39,9 +37,8 @@ static struct {
 	int64_t end; /* of the container: when retiring, or when nobody has joined yet */
 	int64_t stop_ms;
 	int self; /* pidfd of this process */
-	int signals;
-	/* poll set: signals, socket, then one per session */
-	struct pollfd polls[2 + SB_INIT_SESSIONS_MAX];
+	/* poll set: the socket, then one per session */
+	struct pollfd polls[1 + SB_INIT_SESSIONS_MAX];
 } init;
 
 static void drop_session(size_t i)
@@ -108,8 +105,11 @@ static void serve(void)
 	struct ucred peer;
 	socklen_t len = sizeof(peer);
 	int conn = accept4(SB_INIT_SOCKET, NULL, NULL, SOCK_CLOEXEC);
-	if (conn < 0)
+	if (conn < 0) {
+		/* Out of descriptors: the connection waits, and we do not spin on it. */
+		poll(NULL, 0, RETIRE_POLL_MS);
 		return;
+	}
 	struct sb_init_request request;
 	int fd = -1;
 	size_t n = 1;
@@ -128,32 +128,19 @@ static void serve(void)
 	close(conn);
 }
 
-static void reap(void)
-{
-	struct signalfd_siginfo info;
-	while (read(init.signals, &info, sizeof(info)) > 0)
-		;
-	while (waitpid(-1, NULL, WNOHANG | __WALL) > 0)
-		;
-}
-
 static void wait_for_events(void)
 {
-	init.polls[0] = (struct pollfd){ .fd = init.signals, .events = POLLIN };
-	init.polls[1] = (struct pollfd){ .fd = SB_INIT_SOCKET, .events = POLLIN };
+	init.polls[0] = (struct pollfd){ .fd = SB_INIT_SOCKET, .events = POLLIN };
 	for (size_t i = 0; i < init.n; i++)
-		init.polls[2 + i] =
+		init.polls[1 + i] =
 			(struct pollfd){ .fd = init.sessions[i].caller, .events = POLLIN };
-	int timeout = init.retiring ? RETIRE_POLL_MS : -1;
 	size_t n = init.n;
-	if (poll(init.polls, 2 + n, timeout) < 0)
+	if (poll(init.polls, 1 + n, init.retiring ? RETIRE_POLL_MS : -1) < 0)
 		return;
-	if (init.polls[0].revents)
-		reap();
 	for (size_t i = n; i-- > 0;)
-		if (init.polls[2 + i].revents)
+		if (init.polls[1 + i].revents)
 			drop_session(i);
-	if (init.polls[1].revents)
+	if (init.polls[0].revents)
 		serve();
 }
 
@@ -171,12 +158,14 @@ static int set_up(const char *stop_ms, const char *session)
 	init.stop_ms = strtol(stop_ms, NULL, 10);
 	if (prctl(PR_SET_DUMPABLE, 0) < 0 || prctl(PR_SET_NAME, "sessbox-init") < 0)
 		return -errno;
+	/* Ignored, the kernel reaps orphans by itself: a tenant who makes many costs us no time. */
+	if (signal(SIGCHLD, SIG_IGN) == SIG_ERR)
+		return -errno;
 	sigfillset(&all);
 	if (sigprocmask(SIG_BLOCK, &all, NULL) < 0)
 		return -errno;
-	init.signals = signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK);
 	init.self = sys_pidfd_open(1, 0);
-	if (init.signals < 0 || init.self < 0)
+	if (init.self < 0)
 		return -errno;
 	init.sessions[init.n++] = (struct session){ .id = (uint32_t)strtoul(session, NULL, 10),
 						    .caller = SB_INIT_CALLER };
