@@ -7,6 +7,7 @@
 #include "sessbox/io.h"
 
 static struct sb_group_cache cache;
+static bool received;
 
 int sb_answer_in_group(const struct sb_login *login, const char *group, void *ctx)
 {
@@ -22,6 +23,7 @@ static ssize_t receive(int64_t deadline, gid_t *gids, size_t max)
 	int r = sb_wait_readable(SB_HELPER_SOCKET, deadline);
 	if (r == 0)
 		r = sb_msg_recv(SB_HELPER_SOCKET, &sent, sizeof(sent), NULL, &no_fds);
+	received = true;
 	if (r < 0)
 		return r;
 	if (sent.magic != SB_PROTO_MAGIC || sent.n > SB_GROUPS_SENT_MAX || sent.n > max)
@@ -43,4 +45,11 @@ ssize_t sb_answer_groups(const struct sb_session_request *request, gid_t *gids, 
 	size_t n = (size_t)cache.n < max ? (size_t)cache.n : max;
 	memcpy(gids, cache.gids, n * sizeof(gids[0]));
 	return (ssize_t)n;
+}
+
+void sb_answer_drain(const struct sb_request *request)
+{
+	gid_t gids[SB_GROUPS_SENT_MAX];
+	if (request->flags & SB_REQUEST_GROUPS && !received)
+		receive(sb_now_ms() + SB_TIMEOUT_DEFAULT * 1000, gids, SB_GROUPS_SENT_MAX);
 }

@@ -60,6 +60,8 @@ static int serve(void)
 	}
 	sb_answer_request(&request, &answer);
 	r = sb_answer_send(&answer);
+	if (r == 0)
+		sb_answer_drain(&request);
 	if (r < 0) {
 		sb_log(LOG_ERR, "the caller does not take the answer: %s", strerror(-r));
 		/* Nobody will close what was opened. */

@@ -27,4 +27,10 @@ int sb_answer_in_group(const struct sb_login *login, const char *group, void *ct
  */
 ssize_t sb_answer_groups(const struct sb_session_request *request, gid_t *gids, size_t max);
 
+/*
+ * Takes the module's list if nobody has: a socket that is closed with something unread in it resets
+ * the connection, and our answer with it.
+ */
+void sb_answer_drain(const struct sb_request *request);
+
 #endif

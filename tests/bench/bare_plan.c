@@ -7,8 +7,15 @@
 
 #include "bare.h"
 #include "container_internal.h"
-#include "helper.h"
+#include "sessbox/group.h"
 #include "sessbox/proc.h"
+
+static int in_group(const struct sb_login *login, const char *group, void *ctx)
+{
+	static struct sb_group_cache cache;
+	(void)ctx;
+	return sb_group_member(login->user, login->gid, group, &cache);
+}
 
 static struct sb_policy *resolve(const struct passwd *pw)
 {
@@ -19,7 +26,7 @@ static struct sb_policy *resolve(const struct passwd *pw)
 					.uid = pw->pw_uid,
 					.gid = pw->pw_gid,
 					.service = "sshd",
-					.in_group = sb_group_member };
+					.in_group = in_group };
 	if (sb_config_load(NULL, NULL, &config, &err) < 0 ||
 	    sb_policy_resolve(config, &login, &policy, &err) < 0)
 		die(err.msg);

@@ -54,13 +54,24 @@ def of_another_session():
     os.setsid()
 
 
+# pam_limits sets a tenant's limits in the caller, before we are asked
+
 def few_descriptors():
     resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
 
 
+def small_files():
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200, 200))
+
+
+def few_processes():
+    resource.setrlimit(resource.RLIMIT_NPROC, (1, 1))
+
+
 CALLERS = {'plain': None, 'blocked': block_signals, 'ignored-children': ignore_children,
            'ignored-all': ignore_everything, 'no-stdio': no_stdio, 'habits': odd_habits,
-           'root': in_a_root_of_its_own, 'session': of_another_session, 'descriptors': few_descriptors}
+           'root': in_a_root_of_its_own, 'session': of_another_session, 'descriptors': few_descriptors,
+           'files': small_files, 'processes': few_processes}
 
 
 @pytest.mark.parametrize('user', ['root', machine.PLAIN])
@@ -129,10 +140,11 @@ def test_ignored_children_of_the_caller():
 
 # a signal while the module works
 
-SLOW_HELPER = '''#!/bin/sh
-: >{ready}
-sleep 1
-exec {real}
+SLOW_HELPER = '''#!/usr/bin/python3 -I
+import os, time
+open('{ready}', 'w').close()
+time.sleep(0.7)
+os.execv('{real}', ['sessbox-helper'])
 '''
 
 
