@@ -13,7 +13,7 @@ pamdir     = /lib/$(multiarch)/security
 CC       = gcc
 B        = build
 WARN     = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Werror \
-	-Wno-format-truncation
+	-Wno-unknown-warning-option -Wno-format-truncation
 OPT      = -O2 -g -fstack-protector-strong -D_FORTIFY_SOURCE=2
 override CFLAGS := -std=gnu11 $(OPT) $(WARN) $(CFLAGS)
 override CPPFLAGS := -Iinclude -D_GNU_SOURCE -DSB_VERSION='"$(VERSION)"' \

@@ -231,8 +231,8 @@ static void remove_groups(void)
 
 static int create(const char *user, const char *spec)
 {
-	int pidfd = -1, flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC |
-				CLONE_NEWCGROUP;
+	int pidfd = -1,
+	    flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWCGROUP;
 	read_spec(spec);
 	bare_plan_make(user, &bare.plan);
 	int64_t from = now_ns();

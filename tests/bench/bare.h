@@ -23,10 +23,10 @@
 
 struct bare_op {
 	struct sb_mount_op *op;
-	bool is_dir;	    /* the source, or what a mask hides */
-	char *make[8];	    /* directories to make first */
+	bool is_dir;   /* the source, or what a mask hides */
+	char *make[8]; /* directories to make first */
 	size_t n_make;
-	bool make_file;	    /* the mount point is a file */
+	bool make_file; /* the mount point is a file */
 };
 
 struct bare_plan {

@@ -14,8 +14,7 @@ static int clone_mount(const char *path, const struct sb_mount_op *op, bool recu
 				   .propagation =
 					   op->flags & SB_OP_SLAVE ? SB_MS_SLAVE : SB_MS_PRIVATE };
 	int fd = sys_open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | recurse);
-	if (fd < 0 ||
-	    sys_mount_setattr(fd, "", AT_EMPTY_PATH | recurse, &attr, sizeof(attr)) < 0)
+	if (fd < 0 || sys_mount_setattr(fd, "", AT_EMPTY_PATH | recurse, &attr, sizeof(attr)) < 0)
 		die(path);
 	return fd;
 }

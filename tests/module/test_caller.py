@@ -54,18 +54,22 @@ def of_another_session():
     os.setsid()
 
 
+def lower(limit, value):
+    resource.setrlimit(limit, (value, resource.getrlimit(limit)[1]))
+
+
 # pam_limits sets a tenant's limits in the caller, before we are asked
 
 def few_descriptors():
-    resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+    lower(resource.RLIMIT_NOFILE, 64)
 
 
 def small_files():
-    resource.setrlimit(resource.RLIMIT_FSIZE, (200, 200))
+    lower(resource.RLIMIT_FSIZE, 200)
 
 
 def few_processes():
-    resource.setrlimit(resource.RLIMIT_NPROC, (1, 1))
+    lower(resource.RLIMIT_NPROC, 1)
 
 
 CALLERS = {'plain': None, 'blocked': block_signals, 'ignored-children': ignore_children,
@@ -142,39 +146,49 @@ def test_ignored_children_of_the_caller():
 
 SLOW_HELPER = '''#!/usr/bin/python3 -I
 import os, time
-open('{ready}', 'w').close()
-time.sleep(0.7)
+if os.path.exists('{slow}'):
+    os.rename('{slow}', '{slow}-seen')
+    time.sleep(0.5)
 os.execv('{real}', ['sessbox-helper'])
 '''
 
 
 @pytest.fixture
 def slow_helper():
+    """A file: when it is there, the next helper takes its time, and takes the file away at its start."""
+    slow = machine.DIR / f'slow{next(machine.NUMBER)}'
     real = machine.DIR / f'real{next(machine.NUMBER)}'
     real.write_bytes(machine.HELPER.read_bytes())
     real.chmod(0o755)
-    ready = machine.DIR / f'ready{next(machine.NUMBER)}'
-    with machine.helper_does(SLOW_HELPER.format(ready=ready, real=real)):
-        yield ready
+    with machine.helper_does(SLOW_HELPER.format(slow=slow, real=real)):
+        yield slow
 
 
-def helpers():
-    return [pid for pid, (_, name, _) in host.processes().items() if name == 'sessbox-helper']
+def go_slowly(driver, slow):
+    """Into the driver's next call, until its helper is at work."""
+    driver.until('go')
+    slow.touch()
+    driver.go_on()
+    host.wait_for('the helper starts', lambda: not slow.exists())
 
 
-@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT])
-@pytest.mark.parametrize('word', ['account', 'open', 'close'])
+def named(name):
+    return [pid for pid, (_, known, _) in host.processes().items() if known == name]
+
+
+HELD = [('account', signal.SIGTERM), ('close', signal.SIGTERM)]
+HELD += [('open', number) for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT)]
+
+
+@pytest.mark.parametrize('word,number', HELD)
 def test_signal_while_the_helper_works(word, number, slow_helper):
     """A whole session is TERMed, helper and all: the call completes, then the caller has its signal."""
-    first = {'account': [], 'open': ['account'], 'close': ['account', 'open']}[word]
-    after = [] if word == 'close' else ['open', 'close'] if word == 'account' else ['close']
-    driver = begin(TENANT, f'handle={number:d}', *first, f'caught={number:d}', 'sync=go', word,
-                   f'caught={number:d}', *after)
-    driver.until('go')
-    slow_helper.unlink(missing_ok=True)
-    driver.go_on()
-    host.wait_for('the helper starts', slow_helper.exists)
-    for pid in [driver.pid, *helpers()]:
+    words = ['account', 'open', 'close']
+    at = words.index(word)
+    caught = f'caught={number:d}'
+    driver = begin(TENANT, f'handle={number:d}', *words[:at], caught, 'sync=go', word, caught, *words[at + 1:])
+    go_slowly(driver, slow_helper)
+    for pid in [driver.pid, *named('sessbox-helper')]:
         os.kill(pid, number)
     assert driver.end() == 0
     assert driver.code(word) == SUCCESS
@@ -185,20 +199,13 @@ def test_signal_while_the_helper_works(word, number, slow_helper):
 def test_deadly_signal_while_the_helper_works(word, slow_helper):
     """Without a handler it kills the caller when the call is over, and not before: the records are right."""
     driver = begin(TENANT, *([] if word == 'open' else ['open']), 'sync=go', word, 'sync=alive')
-    driver.until('go')
-    slow_helper.unlink(missing_ok=True)
-    driver.go_on()
-    host.wait_for('the helper starts', slow_helper.exists)
+    go_slowly(driver, slow_helper)
     os.kill(driver.pid, signal.SIGTERM)
     assert driver.end() == -signal.SIGTERM
     assert driver.codes(word) == []
     if word == 'open':
-        host.wait_for('the container ends', lambda: not helpers() and not leaders())
+        host.wait_for('the container ends', lambda: not named('sessbox-init'))
         drive(TENANT, 'open', 'close')
-
-
-def leaders():
-    return [name for _, name in host.our_processes() if name == 'sessbox-init']
 
 
 # descriptors 0-2
