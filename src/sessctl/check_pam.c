@@ -291,11 +291,10 @@ void ctl_check_pam_others(const struct ctl_host *host, struct ctl_findings *find
 			    !ctl_host_has(host, "run/systemd/system");
 		if (guarded || !there || idle)
 			continue;
-		ctl_find(
-			findings, CTL_WARNING,
-			"before its other account lines: account required " MODULE,
-			"service '%s' lets tenants onto the host: it has no account line of " MODULE
-			" that always counts",
-			others[i]);
+		ctl_find(findings, CTL_WARNING,
+			 "before its other account lines: account required " MODULE,
+			 "'%s' lets tenants onto the host: no account line of " MODULE
+			 " that always counts",
+			 others[i]);
 	}
 }

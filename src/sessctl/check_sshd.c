@@ -196,7 +196,7 @@ static void check_processes(struct ctl_findings *findings)
 
 void ctl_check_sshd(const struct ctl_host *host, struct ctl_findings *findings)
 {
-	if (!ctl_host_has(host, SSHD + 1)) {
+	if (!ctl_host_has(host, &SSHD[1])) {
 		ctl_find(findings, CTL_WARNING, "install an OpenSSH server", "there is no " SSHD);
 		return;
 	}

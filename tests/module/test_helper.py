@@ -15,7 +15,7 @@ SENTENCE = 'Your session cannot be set up right now. Please tell the administrat
 MAGIC, VERSION = 0x5e55b0c5, 1
 WAIT, IGNORED, CONTAIN, DENY, FAIL, UNCONTAINED = 1, 2, 3, 4, 5, 6
 REPLY = struct.Struct('=8I1024s160s256s')
-REQUEST = struct.Struct('=6I256s1024s256s64s256s256s')
+REQUEST = struct.Struct('=7I256s1024s256s64s256s256s')
 NEWNS = 0x20000
 
 ANSWERING = '''#!/usr/bin/python3 -I
@@ -296,8 +296,9 @@ def test_request():
     data = log.read_bytes()
     assert len(data) == 2 * REQUEST.size
     for op, at in ((1, 0), (2, REQUEST.size)):
-        magic, version, kind, session, uid, gid, *texts = REQUEST.unpack_from(data, at)[:12]
-        assert (magic, version, kind, session, uid, gid) == (MAGIC, VERSION, op, 0, 3001, 2000)
+        *numbers, flags = REQUEST.unpack_from(data, at)[:7]
+        texts = REQUEST.unpack_from(data, at)[7:]
+        assert (numbers, flags) == ([MAGIC, VERSION, op, 0, 3001, 2000], 0)
         assert [text(field) for field in texts] == [
             'alice', '/home/alice', '/bin/bash', 'sshd', 'client.example', '/some/where']
 

@@ -16,19 +16,25 @@
 #define SIZE(type, size) _Static_assert(sizeof(struct type) == (size), #type " changed")
 #define VALUE(name, value) _Static_assert((name) == (value), #name " changed")
 
-SIZE(sb_request, 2136);
+SIZE(sb_request, 2140);
 AT(sb_request, magic, 0, 4);
 AT(sb_request, version, 4, 4);
 AT(sb_request, op, 8, 4);
 AT(sb_request, session, 12, 4);
 AT(sb_request, uid, 16, 4);
 AT(sb_request, gid, 20, 4);
-AT(sb_request, user, 24, 256);
-AT(sb_request, home, 280, 1024);
-AT(sb_request, shell, 1304, 256);
-AT(sb_request, service, 1560, 64);
-AT(sb_request, rhost, 1624, 256);
-AT(sb_request, conf_dir, 1880, 256);
+AT(sb_request, flags, 24, 4);
+AT(sb_request, user, 28, 256);
+AT(sb_request, home, 284, 1024);
+AT(sb_request, shell, 1308, 256);
+AT(sb_request, service, 1564, 64);
+AT(sb_request, rhost, 1628, 256);
+AT(sb_request, conf_dir, 1884, 256);
+
+SIZE(sb_groups, 4104);
+AT(sb_groups, magic, 0, 4);
+AT(sb_groups, n, 4, 4);
+AT(sb_groups, gids, 8, 4096);
 
 SIZE(sb_reply, 1472);
 AT(sb_reply, magic, 0, 4);
@@ -56,9 +62,13 @@ AT(sb_init_reply, sessions, 8, 4);
 VALUE(SB_PROTO_MAGIC, 0x5e55b0c5U);
 VALUE(SB_PROTO_VERSION, 1);
 VALUE(SB_HELPER_SOCKET, 3);
+VALUE(SB_INIT_SOCKET, 3);
+VALUE(SB_INIT_CALLER, 4);
 VALUE(SB_OP_ACCOUNT, 1);
 VALUE(SB_OP_OPEN, 2);
 VALUE(SB_OP_CLOSE, 3);
+VALUE(SB_REQUEST_GROUPS, 1);
+VALUE(SB_GROUPS_SENT_MAX, 1024);
 VALUE(SB_VERDICT_WAIT, 1);
 VALUE(SB_VERDICT_IGNORE, 2);
 VALUE(SB_VERDICT_CONTAIN, 3);
@@ -81,7 +91,7 @@ VALUE(SB_INIT_RETIRING, 2);
 VALUE(SB_INIT_FULL, 3);
 
 /* Nothing but the members crosses: no padding that could carry the helper's memory along. */
-_Static_assert(sizeof(struct sb_request) == 6 * 4 + 256 + 1024 + 256 + 64 + 256 + 256, "padding");
+_Static_assert(sizeof(struct sb_request) == 7 * 4 + 256 + 1024 + 256 + 64 + 256 + 256, "padding");
 _Static_assert(sizeof(struct sb_reply) == 8 * 4 + SB_GROUPS_MAX * 4 + 160 + 256, "padding");
 
 /* A message of another release is longer or shorter, and is told from one of ours. */

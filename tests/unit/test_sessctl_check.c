@@ -222,6 +222,27 @@ static void test_sshd_stacks(void **state)
 	}
 }
 
+/* The file an admin copies from; the tests run in the tree's top directory. */
+static void test_the_example_is_right(void **state)
+{
+	struct scratch s = make_pam_tree();
+	struct ctl_findings findings = { .check = "pam-sshd" };
+	const struct ctl_host host = { .root = s.fd };
+	char text[16384];
+	(void)state;
+	ssize_t n = sb_read_file(AT_FDCWD, "conf/pam.d/sshd.example", text, sizeof(text));
+	assert_true(n > 0);
+	put_common(s.fd);
+	put_text(s.fd, "etc/pam.d/common-password", "password required pam_unix.so\n");
+	put_text(s.fd, "etc/pam.d/sshd", text);
+	ctl_check_pam_sshd(&host, &findings);
+	for (size_t i = 0; i < findings.n; i++)
+		if (findings.v[i].severity > CTL_NOTE)
+			fail_msg("%s", findings.v[i].what);
+	ctl_findings_clear(&findings);
+	drop_scratch(&s);
+}
+
 static void test_no_sshd_stack(void **state)
 {
 	struct scratch s = make_pam_tree();
@@ -297,6 +318,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_sshd_stacks),
+		cmocka_unit_test(test_the_example_is_right),
 		cmocka_unit_test(test_no_sshd_stack),
 		cmocka_unit_test(test_other_services),
 		cmocka_unit_test(test_no_account_lines_are_those_of_other),
