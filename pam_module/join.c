@@ -97,13 +97,28 @@ static size_t first_cgroup_fd(const struct sb_reply *reply)
 	       !!(reply->flags & SB_REPLY_WTMP);
 }
 
+/* 0-2 are the application's, also if it has closed them for now. */
+static int above_stdio(int fd)
+{
+	if (fd < 0 || fd > 2)
+		return fd;
+	int high = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	close(fd);
+	return high;
+}
+
 static int take_reply(struct box *box, struct box_reply *reply, struct box_error *error)
 {
 	size_t first = first_cgroup_fd(&reply->reply);
-	box->host_mnt = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
-	box->host_pid = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
+	box->host_mnt = above_stdio(open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC));
+	box->host_pid = above_stdio(open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC));
 	if (box->host_mnt < 0 || box->host_pid < 0)
 		return box_fail(error, "open the caller's namespaces");
+	for (size_t i = 0; i < reply->n; i++) {
+		reply->fds[i] = above_stdio(reply->fds[i]);
+		if (reply->fds[i] < 0)
+			return box_fail(error, "move the helper's descriptors");
+	}
 	if (reply->n <= first || reply->reply.n_groups > SB_GROUPS_MAX) {
 		errno = EPROTO;
 		return box_fail(error, "the helper's reply is incomplete");
@@ -127,24 +142,36 @@ static void keep_fds(struct box *box, struct box_reply *reply)
 	reply->n = 0;
 }
 
+/* Unlike at close, no terminal was given: the caller gets its own tree back, and its directory. */
+static void leave_private_tree(const struct box *box, int cwd)
+{
+	if (setns(box->host_mnt, CLONE_NEWNS) == 0 && cwd >= 0 && fchdir(cwd) < 0)
+		return; /* it had been removed: "/" then */
+}
+
+static int point_children(const struct box_reply *reply, struct box_error *error)
+{
+	return setns(reply->fds[SB_REPLY_FD_INIT], CLONE_NEWPID) < 0
+		       ? box_fail(error, "point the caller's children at the container")
+		       : 0;
+}
+
 int box_prepare(struct box *box, struct box_reply *reply, struct box_error *error)
 {
-	if (take_reply(box, reply, error) < 0 || make_private_tree(reply, error) < 0)
-		goto undo;
-	if (setns(reply->fds[SB_REPLY_FD_INIT], CLONE_NEWPID) < 0) {
-		box_fail(error, "point the caller's children at the container");
-		goto undo;
-	}
-	if (box_leash_put(&box->leash, error) < 0)
-		goto undo;
-	keep_fds(box, reply);
-	return 0;
-undo:
-	box_release(box, NULL);
-	/* Unlike at close, no terminal was given: the caller gets its own tree back. */
-	if (box->host_mnt >= 0 && setns(box->host_mnt, CLONE_NEWNS) < 0)
+	if (take_reply(box, reply, error) < 0)
 		return -1;
-	return -1;
+	int cwd = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	bool ready = make_private_tree(reply, error) == 0 && point_children(reply, error) == 0 &&
+		     box_leash_put(&box->leash, error) == 0;
+	if (ready) {
+		keep_fds(box, reply);
+	} else {
+		box_release(box, NULL);
+		leave_private_tree(box, cwd);
+	}
+	if (cwd >= 0)
+		close(cwd);
+	return ready ? 0 : -1;
 }
 
 int box_release(struct box *box, struct box_error *error)

@@ -112,6 +112,7 @@ int box_interpret(pam_handle_t *pamh, int flags, const struct passwd *pw,
 		return verdicts[i].result;
 	}
 	pam_syslog(pamh, LOG_ERR, "the helper gave no verdict");
+	box_tell(pamh, flags, box_cannot_contain);
 	return PAM_SYSTEM_ERR;
 }
 

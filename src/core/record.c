@@ -61,6 +61,7 @@ static const struct field session_fields[] = {
 #define RECORD_MAX 8192
 /* What a user's directory is called while it is removed. */
 #define GONE "gone."
+#define GONE_TRIES 1000
 
 struct table {
 	const struct field *fields;
@@ -255,15 +256,25 @@ int sb_user_lock(int run_fd, uid_t uid, int64_t deadline, struct sb_user_dir *re
 	return r < 0 ? sb_fail(err, r, "lock '%s/%s'", SB_RUN_DIR, name) : 0;
 }
 
+/* Who waits for the lock may make it once more in here, before he sees that the name has gone. */
+static int remove_gone(int run_fd, const char *gone)
+{
+	int r = sb_remove_tree(run_fd, gone);
+	for (int tries = 0; r == -ENOTEMPTY && tries < GONE_TRIES; tries++)
+		r = sb_remove_tree(run_fd, gone);
+	return r;
+}
+
 int sb_user_remove(int run_fd, uid_t uid)
 {
 	char name[16], gone[48];
 	user_name(name, sizeof(name), uid);
 	/* By another name first: who comes while we remove must find nothing, not half of it. */
 	snprintf(gone, sizeof(gone), GONE "%u.%d", uid, getpid());
+	remove_gone(run_fd, gone);
 	if (renameat(run_fd, name, run_fd, gone) < 0)
 		return errno == ENOENT ? 0 : -errno;
-	return sb_remove_tree(run_fd, gone);
+	return remove_gone(run_fd, gone);
 }
 
 void sb_run_sweep(int run_fd)
@@ -272,7 +283,7 @@ void sb_run_sweep(int run_fd)
 	cleanup_dir DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	for (struct dirent *e; dir && (e = readdir(dir));)
 		if (strncmp(e->d_name, GONE, strlen(GONE)) == 0)
-			sb_remove_tree(run_fd, e->d_name);
+			remove_gone(run_fd, e->d_name);
 }
 
 static int compare_u32(const void *a, const void *b)

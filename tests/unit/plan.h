@@ -36,10 +36,7 @@ static inline struct sb_plan *make_plan(const struct wish *w)
 	struct sb_policy policy = { .user = (char[]){ "ann" }, .uid = 2500, .gid = 2600 };
 	const struct sb_plan_spec spec = { .policy = &policy,
 					   .home = w->home ? w->home : "/home/ann",
-					   .hostname = "box",
-					   .passwd = "p\n",
-					   .group = "g\n",
-					   .resolv_conf = NULL,
+					   .account_dir = "/run/sessbox/u2500/c1/etc",
 					   .self_dir = "/run/sessbox/u2500/self",
 					   .etc_tree = "/run/sessbox/etc",
 					   .tmp_size = w->tmp_size ? w->tmp_size : 100 * MIB,

@@ -232,7 +232,7 @@ static void no_files(void **state)
 	drop_scratch(&s);
 }
 
-/* Root's alone, but for the copy that the user's group may read; whatever the umask. */
+/* Root's, and the session's to read for the user's group; whatever the umask. */
 static void modes(void **state)
 {
 	static const struct {
@@ -240,8 +240,8 @@ static void modes(void **state)
 		mode_t mode;
 		bool shared;
 	} rows[] = {
-		{ "c3/record", 0600, false },  { "sessions", 0711, false },
-		{ "sessions/7", 0600, false }, { "self", 0750, true },
+		{ "c3/record", 0600, false }, { "sessions", 0700, false },
+		{ "sessions/7", 0640, true }, { "self", 0750, true },
 		{ "self/7", 0640, true },
 	};
 	static const mode_t umasks[] = { 0, 077, 0777 };

@@ -186,6 +186,27 @@ static void waiter_survives_removal(void **state)
 	drop_scratch(&s);
 }
 
+/* What a remover that was killed left; nothing else has such a name. */
+static void sweeps(void **state)
+{
+	static const char *const gone[] = { "gone.1000.77", "gone.1000.77/c1", "gone.0.1" };
+	static const char *const kept[] = { "u1000", "u1000/gone.1000.77", "ns", "etc", "gone" };
+	(void)state;
+	struct scratch s = make_scratch();
+	size_t fds = count_fds();
+	for (size_t i = 0; i < SB_ARRAY_SIZE(gone); i++)
+		assert_int_equal(mkdirat(s.fd, gone[i], 0700), 0);
+	for (size_t i = 0; i < SB_ARRAY_SIZE(kept); i++)
+		assert_int_equal(mkdirat(s.fd, kept[i], 0700), 0);
+	sb_run_sweep(s.fd);
+	for (size_t i = 0; i < SB_ARRAY_SIZE(gone); i++)
+		assert_false(is_there(s.fd, gone[i]));
+	for (size_t i = 0; i < SB_ARRAY_SIZE(kept); i++)
+		assert_true(is_there(s.fd, kept[i]));
+	assert_int_equal(count_fds(), fds);
+	drop_scratch(&s);
+}
+
 /* ---- many who lock, work, remove ---- */
 
 #define RIVALS 3
@@ -256,6 +277,7 @@ int main(void)
 		cmocka_unit_test(lock_one),
 		cmocka_unit_test(lock_by_link),
 		cmocka_unit_test(waiter_survives_removal),
+		cmocka_unit_test(sweeps),
 		cmocka_unit_test(lock_against_removal),
 	};
 	return cmocka_run_group_tests_name("record locks", tests, NULL, NULL);

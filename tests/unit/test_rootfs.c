@@ -22,7 +22,7 @@ static const struct expected always[] = {
 	{ SB_MOUNT_BIND, "/var/cache", "/var/cache", RO | NOSUID | NODEV,
 	  SB_OP_SLAVE | SB_OP_OPTIONAL },
 	{ SB_MOUNT_BIND, "/var/mail/ann", "/var/mail/ann", NOSUID | NODEV | NOEXEC,
-	  SB_OP_OPTIONAL | SB_OP_NO_RECURSE },
+	  SB_OP_OPTIONAL | SB_OP_NO_RECURSE | SB_OP_GUARDED },
 	{ SB_MOUNT_FS, "/proc", "proc", NOSUID | NODEV | NOEXEC, 0 },
 	{ SB_MOUNT_FS, "/sys", "sysfs", RO | NOSUID | NODEV | NOEXEC, 0 },
 	{ SB_MOUNT_FS, "/dev", "tmpfs", NOSUID | NOEXEC, 0 },
@@ -35,10 +35,8 @@ static const struct expected always[] = {
 	  SB_OP_OPTIONAL | SB_OP_NO_RECURSE },
 	{ SB_MOUNT_FS, "/run", "tmpfs", NOSUID | NODEV, 0 },
 	{ SB_MOUNT_DIR, "/run/user/2500", "/run/user/2500", 0, 0 },
-	{ SB_MOUNT_FILE, "/run/etc/passwd", "p\n", 0, 0 },
-	{ SB_MOUNT_FILE, "/run/etc/group", "g\n", 0, 0 },
-	{ SB_MOUNT_FILE, "/run/etc/hostname", "box\n", 0, 0 },
-	{ SB_MOUNT_FILE, "/run/etc/resolv.conf", "", 0, 0 },
+	{ SB_MOUNT_BIND, "/run/etc", "/run/sessbox/u2500/c1/etc", RO | NOSUID | NODEV | NOEXEC,
+	  SB_OP_NO_RECURSE },
 	{ SB_MOUNT_BIND, "/run/host/etc", "/etc", RO | NOSUID | NODEV, SB_OP_SLAVE },
 	{ SB_MOUNT_BIND, "/etc", "/run/sessbox/etc", RO | NOSUID | NODEV | NOEXEC,
 	  SB_OP_NO_RECURSE },
@@ -99,6 +97,11 @@ static void guards(void **state)
 		"/sys/fs/pstore",
 		"/sys/fs/selinux",
 		"/sys/devices/virtual/powercap",
+		"/var/lib/docker",
+		"/var/lib/sss",
+		"/var/lib/mysql",
+		"/var/lib/systemd",
+		"/var/lib/sessbox",
 	};
 	(void)state;
 	struct sb_plan *plan = make_plan(&(struct wish){ 0 });
@@ -124,6 +127,24 @@ static void guards(void **state)
 	sb_plan_free(plan);
 }
 
+/* An operation whose flags a seal replaces is not looked for when the flags are verified. */
+static void superseded(void **state)
+{
+	static const char *const v1[] = { "memory", NULL };
+	(void)state;
+	struct sb_plan *plan = make_plan(&(struct wish){ .v1 = v1 });
+	for (size_t i = 0; i < plan->n; i++) {
+		const struct sb_mount_op *op = &plan->ops[i];
+		size_t seal = find(plan, SB_MOUNT_SEAL, op->target);
+		assert_int_equal(op->superseded, seal != NONE && seal > i);
+		assert_int_equal(op->hash, sb_mount_target_hash(op->target));
+	}
+	assert_true(get(plan, SB_MOUNT_FS, "/dev")->superseded);
+	assert_true(get(plan, SB_MOUNT_FS, "/sys/fs/cgroup")->superseded);
+	assert_false(get(plan, SB_MOUNT_FS, "/proc")->superseded);
+	sb_plan_free(plan);
+}
+
 /* No set-uid program and no device node, wherever it comes from; devices in /dev alone. */
 static void every_mount_is_harmless(void **state)
 {
@@ -138,11 +159,12 @@ static void every_mount_is_harmless(void **state)
 		struct sb_plan *plan = make_plan(&wishes[k]);
 		for (size_t i = 0; i < plan->n; i++) {
 			const struct sb_mount_op *op = &plan->ops[i];
-			if (op->kind == SB_MOUNT_DIR || op->kind == SB_MOUNT_LINK ||
-			    op->kind == SB_MOUNT_FILE)
+			if (op->kind == SB_MOUNT_DIR || op->kind == SB_MOUNT_LINK)
 				continue;
 			uint64_t need = NOSUID;
-			if (!is_below(op->target, "/dev") && op->kind != SB_MOUNT_MASK)
+			/* /dev/null stands in for masked files. */
+			if (!is_below(op->target, "/dev") &&
+			    !(op->kind == SB_MOUNT_MASK && is_below(op->target, "/proc")))
 				need |= NODEV;
 			if ((op->attr & need) != need)
 				fail_msg("'%s' has %" PRIx64, op->target, op->attr);
@@ -240,9 +262,13 @@ static void targets_have_parents(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(host_view), cmocka_unit_test(guards),
-		cmocka_unit_test(absent),    cmocka_unit_test(every_mount_is_harmless),
-		cmocka_unit_test(order),     cmocka_unit_test(targets_have_parents),
+		cmocka_unit_test(host_view),
+		cmocka_unit_test(guards),
+		cmocka_unit_test(absent),
+		cmocka_unit_test(every_mount_is_harmless),
+		cmocka_unit_test(superseded),
+		cmocka_unit_test(order),
+		cmocka_unit_test(targets_have_parents),
 	};
 	return cmocka_run_group_tests_name("rootfs", tests, NULL, NULL);
 }

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The record files under their locks, and the history of terminals in wtmp. */
+#include "utmp_files.h"
+
+/* ---- locks ---- */
+
+/* Somebody who may read the file holds its lock until he is told to end. */
+static pid_t hold_lock(const char *path, short type, int *hold)
+{
+	int ready[2], end[2];
+	char byte = 'x';
+	assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
+	assert_int_equal(pipe2(end, O_CLOEXEC), 0);
+	pid_t pid = fork();
+	if (pid == 0) {
+		struct flock lock = { .l_type = type, .l_whence = SEEK_SET };
+		int fd = open(path, type == F_RDLCK ? O_RDONLY : O_RDWR);
+		close(end[1]);
+		if (fcntl(fd, F_SETLK, &lock) == 0 && write(ready[1], &byte, 1) == 1)
+			while (read(end[0], &byte, 1) > 0)
+				;
+		_exit(0);
+	}
+	close(ready[1]);
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	close(ready[0]);
+	close(end[0]);
+	*hold = end[1];
+	return pid;
+}
+
+static void let_go(pid_t pid, int hold)
+{
+	close(hold);
+	wait_for(pid);
+}
+
+/* A held lock costs a login a moment and its record, and nothing more. */
+static void held_locks(void **state)
+{
+	static const short types[] = { F_RDLCK, F_WRLCK };
+	(void)state;
+	for (size_t i = 0; i < SB_ARRAY_SIZE(types); i++) {
+		int hold;
+		pid_t pid = hold_lock(SB_UTMP_FILE, types[i], &hold);
+		int64_t begin = sb_now_ms();
+		assert_int_equal(log_in(1, "ann", ""), -EAGAIN);
+		assert_int_equal(sb_utmp_logout(1), -EAGAIN);
+		assert_in_range(sb_now_ms() - begin, 300, 5000);
+		let_go(pid, hold);
+		assert_int_equal(count_records(), 0);
+	}
+	assert_int_equal(log_in(1, "ann", ""), 0);
+}
+
+#define WRITERS 4
+#define ROUNDS 40
+
+/* Logins at once: no record is lost, and none is written over another. */
+static void logins_at_once(void **state)
+{
+	(void)state;
+	pid_t pids[WRITERS];
+	for (uint32_t i = 0; i < WRITERS; i++) {
+		pids[i] = fork();
+		if (pids[i] != 0)
+			continue;
+		int r = 0;
+		for (uint32_t k = 0; k < ROUNDS && r == 0; k++) {
+			r = log_in(i, "ann", "");
+			if (r == 0 && k + 1 < ROUNDS)
+				r = sb_utmp_logout(i);
+		}
+		_exit(r != 0);
+	}
+	for (size_t i = 0; i < WRITERS; i++)
+		assert_int_equal(wait_for(pids[i]), 0);
+	struct utmpx records[64];
+	size_t n = read_records(records, SB_ARRAY_SIZE(records)), live = 0;
+	assert_in_range(n, WRITERS, WRITERS);
+	for (size_t i = 0; i < n; i++)
+		live += records[i].ut_type == USER_PROCESS;
+	assert_int_equal(live, WRITERS);
+}
+
+/* ---- history ---- */
+
+static void note(int fd, short type, const char *line, int32_t when)
+{
+	struct utmpx u;
+	memset(&u, 0, sizeof(u));
+	u.ut_type = type;
+	u.ut_tv.tv_sec = when;
+	memcpy(u.ut_line, line, strlen(line));
+	if (type == USER_PROCESS) {
+		memcpy(u.ut_user, "ann", 3);
+		memcpy(u.ut_host, "client", 6);
+	}
+	assert_int_equal(write(fd, &u, sizeof(u)), sizeof(u));
+}
+
+static int make_scratch_wtmp(void)
+{
+	int fd = open("/run/scratch", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	note(fd, LOGIN_PROCESS, "pts/0", 90);
+	note(fd, USER_PROCESS, "pts/0", 100);
+	note(fd, USER_PROCESS, "pts/1", 110);
+	note(fd, DEAD_PROCESS, "pts/0", 120);
+	note(fd, USER_PROCESS, "pts/0", 130);
+	note(fd, DEAD_PROCESS, "pts/0", 140);
+	note(fd, DEAD_PROCESS, "pts/7", 150);
+	assert_int_equal(write(fd, "part of a record", 16), 16);
+	return fd;
+}
+
+static void check_pair(const struct utmpx *in, int32_t begin, int32_t end, time_t now)
+{
+	const struct utmpx *out = in + 1;
+	assert_int_equal(in->ut_type, USER_PROCESS);
+	assert_int_equal(out->ut_type, DEAD_PROCESS);
+	ASSERT_FIELD(in->ut_line, ":sb-7");
+	ASSERT_FIELD(out->ut_line, ":sb-7");
+	ASSERT_FIELD(in->ut_user, "ann");
+	ASSERT_FIELD(in->ut_host, "client");
+	ASSERT_FIELD(out->ut_user, "");
+	ASSERT_FIELD(out->ut_host, "");
+	assert_int_equal(in->ut_tv.tv_sec, begin);
+	if (end)
+		assert_int_equal(out->ut_tv.tv_sec, end);
+	else /* still open: it ends now */
+		assert_in_range(out->ut_tv.tv_sec - now, 0, 10);
+}
+
+/* Behind what is there already, a pair for each terminal. */
+static void history(void **state)
+{
+	static const int32_t times[][2] = { { 100, 120 }, { 110, 0 }, { 130, 140 } };
+	(void)state;
+	struct utmpx all[16];
+	int fd = make_scratch_wtmp(), host = open(SB_WTMP_FILE, O_WRONLY | O_APPEND | O_CLOEXEC);
+	time_t now = time(NULL);
+	note(host, BOOT_TIME, "~", 1);
+	close(host);
+	assert_int_equal(sb_utmp_history(7, fd), 0);
+	close(fd);
+	size_t n = read_file(SB_WTMP_FILE, all, SB_ARRAY_SIZE(all));
+	assert_int_equal(n, 1 + 2 * SB_ARRAY_SIZE(times));
+	assert_int_equal(all[0].ut_type, BOOT_TIME);
+	for (size_t i = 0; i < SB_ARRAY_SIZE(times); i++)
+		check_pair(&all[1 + 2 * i], times[i][0], times[i][1], now);
+}
+
+static void no_history(void **state)
+{
+	(void)state;
+	int empty = open(SB_UTMP_FILE, O_RDONLY | O_CLOEXEC);
+	assert_int_equal(sb_utmp_history(7, empty), 0);
+	close(empty);
+	assert_text(AT_FDCWD, SB_WTMP_FILE, "");
+	int fd = make_scratch_wtmp(), hold;
+	pid_t pid = hold_lock(SB_WTMP_FILE, F_WRLCK, &hold);
+	assert_int_equal(sb_utmp_history(7, fd), -EAGAIN);
+	let_go(pid, hold);
+	assert_text(AT_FDCWD, SB_WTMP_FILE, "");
+	assert_int_equal(unlink(SB_WTMP_FILE), 0);
+	assert_int_equal(sb_utmp_history(7, fd), 0);
+	assert_false(is_there(AT_FDCWD, SB_WTMP_FILE));
+	close(fd);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(held_locks),
+		TEST(logins_at_once),
+		TEST(history),
+		TEST(no_history),
+	};
+	return cmocka_run_group_tests_name("utmp locks", tests, own_files, NULL);
+}
