@@ -114,41 +114,72 @@ static void reap(pid_t pid, bool late)
 	}
 }
 
+static int send_request(const struct box_call *call, const struct sb_request *request,
+			struct box_error *error)
+{
+	int r = sb_msg_send(call->sock, request, sizeof(*request), NULL, 0);
+	errno = -r;
+	return r < 0 ? box_fail(error, "ask the helper") : 0;
+}
+
 int box_call_start(struct box_call *call, const struct sb_request *request, int host_mnt,
 		   struct box_error *error)
 {
 	int pair[2];
+	*call = (struct box_call){ .sock = -1, .pid = -1 };
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return box_fail(error, "make a socket for the helper");
-	*call = (struct box_call){ .sock = pair[0], .pid = -1 };
 	if (hold_signals(call) < 0) {
 		close(pair[0]);
 		close(pair[1]);
 		return box_fail(error, "hold signals");
 	}
+	call->sock = pair[0];
 	/* The question first: it waits in the socket for a helper that need not wait for it. */
-	int sent = sb_msg_send(pair[0], request, sizeof(*request), NULL, 0);
-	errno = -sent;
-	if (sent == 0) {
+	if (send_request(call, request, error) == 0) {
 		call->pid = vfork();
 		if (call->pid == 0)
 			become_helper(pair[1], host_mnt);
+		if (call->pid < 0)
+			box_fail(error, "spawn the helper (" SB_HELPER ")");
 	}
 	close(pair[1]);
 	if (call->pid > 0)
 		return 0;
-	box_fail(error, "spawn the helper (" SB_HELPER ")");
 	box_call_end(call);
 	return -1;
 }
 
-void box_call_end(struct box_call *call)
+static void release_signals(const struct box_call *call)
 {
-	close(call->sock);
-	if (call->pid > 0)
-		reap(call->pid, call->late);
 	sigaction(SIGCHLD, &call->chld, NULL);
 	sigprocmask(SIG_SETMASK, &call->mask, NULL);
+}
+
+void box_call_rest(struct box_call *call)
+{
+	release_signals(call);
+	call->resting = true;
+}
+
+int box_call_again(struct box_call *call, const struct sb_request *request, struct box_error *error)
+{
+	if (hold_signals(call) < 0)
+		return box_fail(error, "hold signals");
+	call->resting = false;
+	return send_request(call, request, error);
+}
+
+void box_call_end(struct box_call *call)
+{
+	if (call->sock < 0)
+		return;
+	close(call->sock);
+	call->sock = -1;
+	if (call->pid > 0)
+		reap(call->pid, call->late);
+	if (!call->resting)
+		release_signals(call);
 }
 
 int box_ask(const struct sb_request *request, int host_mnt, struct box_reply *ret,

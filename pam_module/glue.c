@@ -20,9 +20,41 @@
 #endif
 #define CHILD_REFUSED 254
 
-static struct box box = { .init = -1, .host_mnt = -1, .host_pid = -1 };
+static struct box box = { .init = -1, .host_mnt = -1, .host_pid = -1, .call = { .sock = -1 } };
 
 /* ---- account ---- */
+
+static bool is_cred_program(void)
+{
+	static const char *const programs[] = { SB_CRED_PROGRAMS };
+	char exe[256];
+	ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
+	if (n < 0)
+		return false;
+	exe[n] = '\0';
+	for (size_t i = 0; i < sizeof(programs) / sizeof(programs[0]); i++)
+		/* An upgrade while logins run leaves us on a deleted file. */
+		if (strncmp(exe, programs[i], strlen(programs[i])) == 0 &&
+		    (exe[strlen(programs[i])] == '\0' ||
+		     strcmp(exe + strlen(programs[i]), " (deleted)") == 0))
+			return true;
+	return false;
+}
+
+/*
+ * In sshd the same process goes on to open, and its child to setcred: should the open line be
+ * missing, the hook knows. The helper has started, read the configuration and looked groups up: it
+ * stays. Other applications wait for any child of theirs, not for one of ours.
+ */
+static void expect(uid_t uid, bool tenant)
+{
+	if (tenant && box_token_make(&box, NULL) == 0)
+		box.expected = uid;
+	if (tenant && is_cred_program())
+		box_call_rest(&box.call);
+	else
+		box_call_end(&box.call);
+}
 
 int pam_sm_acct_mgmt(pam_handle_t *pamh, int flags, int argc, const char **argv)
 {
@@ -39,11 +71,9 @@ int pam_sm_acct_mgmt(pam_handle_t *pamh, int flags, int argc, const char **argv)
 		box_tell(pamh, flags, box_cannot_contain);
 		return PAM_SYSTEM_ERR;
 	}
-	int r = box_check_account(pamh, flags, pw, &args);
-	/* In sshd the same process goes on to open, and its child to setcred: should the open line
-	 * be missing, the hook knows. */
-	if (r == PAM_SUCCESS && box_token_make(&box, NULL) == 0)
-		box.expected = pw->pw_uid;
+	box_call_end(&box.call);
+	int r = box_check_account(pamh, flags, pw, &args, &box.call);
+	expect(pw->pw_uid, r == PAM_SUCCESS);
 	return r;
 }
 
@@ -79,23 +109,6 @@ int pam_sm_setcred(pam_handle_t *pamh, int flags, int argc, const char **argv)
 }
 
 /* ---- session ---- */
-
-static bool is_cred_program(void)
-{
-	static const char *const programs[] = { SB_CRED_PROGRAMS };
-	char exe[256];
-	ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
-	if (n < 0)
-		return false;
-	exe[n] = '\0';
-	for (size_t i = 0; i < sizeof(programs) / sizeof(programs[0]); i++)
-		/* An upgrade while logins run leaves us on a deleted file. */
-		if (strncmp(exe, programs[i], strlen(programs[i])) == 0 &&
-		    (exe[strlen(programs[i])] == '\0' ||
-		     strcmp(exe + strlen(programs[i]), " (deleted)") == 0))
-			return true;
-	return false;
-}
 
 /*
  * A tenant's open failed. sshd goes on after that, and with -N -L would leave an uncontained
@@ -170,15 +183,14 @@ static int not_prepared(pam_handle_t *pamh, int flags, const struct passwd *pw, 
 }
 
 /* The container stands: gets the caller ready. Any failure leaves it as it was found. */
-static int prepare(pam_handle_t *pamh, int flags, const struct passwd *pw, struct box_reply *reply,
-		   struct box_call *call)
+static int prepare(pam_handle_t *pamh, int flags, const struct passwd *pw, struct box_reply *reply)
 {
 	struct box_error error = { 0 };
 	bool allow = reply->reply.flags & SB_REPLY_ALLOW_FAILURE;
 	box.uid = pw->pw_uid;
 	box.session = reply->reply.session;
 	bool ready = box_token_make(&box, &error) == 0 && box_prepare(&box, reply, &error) == 0;
-	box_call_end(call); /* last: the helper ends while we work */
+	box_call_end(&box.call); /* last: the helper ends while we work */
 	if (ready) {
 		box.phase = BOX_OPEN;
 		set_environment(pamh, pw->pw_uid);
@@ -190,35 +202,32 @@ static int prepare(pam_handle_t *pamh, int flags, const struct passwd *pw, struc
 	return not_prepared(pamh, flags, pw, allow, &error);
 }
 
-/* While the helper works: a child must not load an NSS source from the tenant's tree. */
-static void load_nss(const struct passwd *pw, struct box_call *call)
+/* Asks the account phase's helper, or a new one. */
+static int ask_open(const struct sb_request *q, bool expected, struct box_error *error)
 {
-	struct sb_groups groups;
-	box_load_nss(pw->pw_name, pw->pw_gid, &groups);
-	/* Not taken by a helper that needs none, or is done. */
-	if (call)
-		sb_msg_send(call->sock, &groups, sizeof(groups), NULL, 0);
+	if (box.call.sock >= 0 && expected && box_call_again(&box.call, q, error) == 0)
+		return 0;
+	box_call_end(&box.call);
+	return box_call_start(&box.call, q, -1, error);
 }
 
 static int open_contained(pam_handle_t *pamh, int flags, const struct passwd *pw,
 			  const struct box_args *args)
 {
-	struct box_call call;
 	struct box_reply reply = { .n = 0 };
 	struct box_error error = { 0 };
 	struct sb_request q = box_make_request(pamh, pw, args, SB_OP_OPEN);
 	/* Of others a directory that hangs must not delay the answer: first let it be known. */
 	bool expected = box.expected == pw->pw_uid;
 	q.flags = expected ? SB_REQUEST_GROUPS : 0;
-	int r = box_call_start(&call, &q, -1, &error);
+	int r = ask_open(&q, expected, &error);
 	if (r == 0) {
 		if (expected)
-			load_nss(pw, &call);
-		r = box_call_receive(&call, &reply, &error);
-		if (r < 0)
-			box_call_end(&call);
+			box_share_nss(pw, box.call.sock);
+		r = box_call_receive(&box.call, &reply, &error);
 	}
 	if (r < 0) {
+		box_call_end(&box.call);
 		r = box_without_answer(pamh, flags, pw, &error);
 		return r == PAM_IGNORE ? r : doom(pamh, r);
 	}
@@ -226,10 +235,10 @@ static int open_contained(pam_handle_t *pamh, int flags, const struct passwd *pw
 	box.expected = 0;
 	if (r == PAM_SUCCESS) {
 		if (!expected)
-			load_nss(pw, NULL);
-		return prepare(pamh, flags, pw, &reply, &call);
+			box_share_nss(pw, -1);
+		return prepare(pamh, flags, pw, &reply);
 	}
-	box_call_end(&call);
+	box_call_end(&box.call);
 	box_reply_close(&reply);
 	return r == PAM_IGNORE ? r : doom(pamh, r);
 }

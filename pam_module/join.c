@@ -37,20 +37,24 @@ bool box_is_child(const struct box *box)
 	return box->token && !*box->token;
 }
 
-void box_load_nss(const char *user, gid_t gid, struct sb_groups *ret)
+void box_list_groups(const char *user, gid_t gid, struct sb_groups *ret)
+{
+	int n = SB_GROUPS_SENT_MAX;
+	*ret = (struct sb_groups){ .magic = SB_PROTO_MAGIC };
+	/* Of a user in more groups than that the helper looks the list up itself. */
+	if (getgrouplist(user, gid, ret->gids, &n) >= 0)
+		ret->n = (uint32_t)n;
+}
+
+void box_load_nss(void)
 {
 	/* A name nobody has: the look-up goes through every source of its database. The reentrant
 	 * calls leave the application's own static results alone. */
 	static const char nobody[] = "_sessbox-no-such-name";
 	char buf[4096];
-	int n = SB_GROUPS_SENT_MAX;
 	struct passwd pw, *pw_found;
 	struct group gr, *gr_found;
 	struct spwd sp, *sp_found;
-	*ret = (struct sb_groups){ .magic = SB_PROTO_MAGIC };
-	/* Of a user in more groups than that the helper looks the list up itself. */
-	if (getgrouplist(user, gid, ret->gids, &n) >= 0)
-		ret->n = (uint32_t)n;
 	getpwnam_r(nobody, &pw, buf, sizeof(buf), &pw_found);
 	getgrnam_r(nobody, &gr, buf, sizeof(buf), &gr_found);
 	getspnam_r(nobody, &sp, buf, sizeof(buf), &sp_found);

@@ -37,12 +37,24 @@ struct box_leash {
 	bool on;
 };
 
+/* A helper at work; sock -1: none. From start to end signals are held and SIGCHLD is at its
+ * default, but while it rests. */
+struct box_call {
+	int sock;
+	pid_t pid;
+	bool late; /* no answer: kill it */
+	bool resting;
+	sigset_t mask;
+	struct sigaction chld;
+};
+
 /* One session a process: PAM applications we accept have no second one. */
 struct box {
 	enum box_phase phase;
 	uint32_t expected; /* uid of a tenant whom the account phase let pass, until open; 0 = none
 			    */
-	bool in;	   /* this process is inside, or comes from one that is */
+	struct box_call call; /* his account phase's helper, which waits for the open */
+	bool in;	      /* this process is inside, or comes from one that is */
 	/* 1 in the caller, 0 in every child: a MADV_WIPEONFORK page. Never a pid: a tenant can
 	 * drive the child's, a number of the container, to equal the caller's. */
 	volatile char *token;
@@ -71,15 +83,6 @@ struct box_reply {
 	size_t n;
 };
 
-/* A helper at work. Between start and end signals are held and SIGCHLD is at its default. */
-struct box_call {
-	int sock;
-	pid_t pid;
-	bool late; /* no answer: kill it */
-	sigset_t mask;
-	struct sigaction chld;
-};
-
 /*
  * Spawns the helper and asks. host_mnt: its mount namespace, or -1 for the caller's. 0, or -1 and
  * nothing is left to end.
@@ -89,6 +92,14 @@ int box_call_start(struct box_call *call, const struct sb_request *request, int 
 
 /* Waits for the final reply. 0, or -1: no answer in time, or nonsense. */
 int box_call_receive(struct box_call *call, struct box_reply *ret, struct box_error *error);
+
+/*
+ * A helper that let a tenant pass in the account phase waits a while for his open. rest gives the
+ * caller its signals back until then, again asks. After a failure of again: end.
+ */
+void box_call_rest(struct box_call *call);
+int box_call_again(struct box_call *call, const struct sb_request *request,
+		   struct box_error *error);
 
 /* Reaps the helper (kills it, if it is late) and puts signals back. Also after a failure. */
 void box_call_end(struct box_call *call);
@@ -104,9 +115,10 @@ void box_reply_close(struct box_reply *reply);
 int box_token_make(struct box *box, struct box_error *error);
 bool box_is_child(const struct box *box);
 
-/* Loads every NSS source on the host, so that no child loads one from the tenant's tree. Fills in
- * the user's groups on the way. */
-void box_load_nss(const char *user, gid_t gid, struct sb_groups *ret);
+/* Both load NSS sources on the host, so that no child loads one from the tenant's tree: those of
+ * groups, and those of the other databases. */
+void box_list_groups(const char *user, gid_t gid, struct sb_groups *ret);
+void box_load_nss(void);
 
 /* Caller: takes over the reply's descriptors, makes the private tree, points pid_for_children at
  * the container, puts the leash on. On failure all of it is undone but the descriptors. */

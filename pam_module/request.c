@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <syslog.h>
+#include <unistd.h>
 
 #include <security/pam_ext.h>
 #include <security/pam_modules.h>
@@ -128,13 +129,40 @@ int box_without_answer(pam_handle_t *pamh, int flags, const struct passwd *pw,
 	return system ? PAM_IGNORE : PAM_SYSTEM_ERR;
 }
 
+void box_share_nss(const struct passwd *pw, int sock)
+{
+	static struct sb_groups groups;
+	static uid_t loaded_for; /* 0 = nobody */
+	if (loaded_for != pw->pw_uid)
+		box_list_groups(pw->pw_name, pw->pw_gid, &groups);
+	/* Not taken by a helper that needs none, or is done. */
+	if (sock >= 0)
+		sb_msg_send(sock, &groups, sizeof(groups), NULL, 0);
+	if (loaded_for != pw->pw_uid)
+		box_load_nss();
+	loaded_for = pw->pw_uid;
+}
+
+/* Then he is a tenant, unless the configuration has changed. */
+static bool has_container(uid_t uid)
+{
+	char path[64];
+	snprintf(path, sizeof(path), "/run/sessbox/u%u", uid);
+	return access(path, F_OK) == 0;
+}
+
 int box_check_account(pam_handle_t *pamh, int flags, const struct passwd *pw,
-		      const struct box_args *args)
+		      const struct box_args *args, struct box_call *call)
 {
 	struct box_reply reply;
 	struct box_error error = { 0 };
 	struct sb_request q = box_make_request(pamh, pw, args, SB_OP_ACCOUNT);
-	if (box_ask(&q, -1, &reply, &error) < 0)
+	if (box_call_start(call, &q, -1, &error) < 0)
+		return box_without_answer(pamh, flags, pw, &error);
+	/* Of others a directory that hangs must not delay the answer: first let it be known. */
+	if (has_container(pw->pw_uid))
+		box_share_nss(pw, -1);
+	if (box_call_receive(call, &reply, &error) < 0)
 		return box_without_answer(pamh, flags, pw, &error);
 	box_reply_close(&reply);
 	return box_interpret(pamh, flags, pw, &reply.reply);
@@ -142,5 +170,8 @@ int box_check_account(pam_handle_t *pamh, int flags, const struct passwd *pw,
 
 bool box_is_tenant(pam_handle_t *pamh, const struct passwd *pw, const struct box_args *args)
 {
-	return box_check_account(pamh, PAM_SILENT, pw, args) != PAM_IGNORE;
+	struct box_call call;
+	int r = box_check_account(pamh, PAM_SILENT, pw, args, &call);
+	box_call_end(&call);
+	return r != PAM_IGNORE;
 }

@@ -37,9 +37,15 @@ int box_interpret(pam_handle_t *pamh, int flags, const struct passwd *pw,
 int box_without_answer(pam_handle_t *pamh, int flags, const struct passwd *pw,
 		       const struct box_error *error);
 
-/* The account phase's question, answered in PAM's words. */
+/* The account phase's question, answered in PAM's words. The call is the caller's to end. */
 int box_check_account(pam_handle_t *pamh, int flags, const struct passwd *pw,
-		      const struct box_args *args);
+		      const struct box_args *args, struct box_call *call);
+
+/*
+ * While the helper works, which may need the user's groups: loads NSS, once, since a child must not
+ * load a source from the tenant's tree, and sends the groups. sock -1: nobody waits for them.
+ */
+void box_share_nss(const struct passwd *pw, int sock);
 
 /* Is he one? For refusals that must not hit anybody else. */
 bool box_is_tenant(pam_handle_t *pamh, const struct passwd *pw, const struct box_args *args);

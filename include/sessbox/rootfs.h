@@ -37,6 +37,7 @@ enum sb_mount_op_flag {
 	SB_OP_DIRECTORY = 1 << 3, /* the source must be one */
 	/* Source and target may lie in a tenant's tree: both are walked by component. */
 	SB_OP_GUARDED = 1 << 4,
+	SB_OP_CGROUP = 1 << 5, /* made in the tenant's cgroup namespace */
 };
 
 #define SB_MOUNT_OPTS_MAX 6
@@ -104,8 +105,11 @@ int sb_plan_open(struct sb_plan *plan, struct sb_err *err);
 /*
  * Second half, in the new namespaces: makes the root, attaches it on top of the template's, changes
  * root and working directory into it, carries out the plan and seals what is the container's own.
+ * enter_cgroup is called once, before the first operation that needs the cgroup namespace, which is
+ * made while the tree is built. 0 or a negative errno.
  */
-int sb_plan_build(struct sb_plan *plan, struct sb_err *err);
+int sb_plan_build(struct sb_plan *plan, int (*enter_cgroup)(void *ctx), void *ctx,
+		  struct sb_err *err);
 
 /*
  * Reads the finished table back from /proc/self/mountinfo and compares the flags of every mount

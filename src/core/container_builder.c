@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 
 #include "container_internal.h"
+#include "sessbox/io.h"
 #include "sessbox/str.h"
 #include "sessbox/sys.h"
 
@@ -83,14 +84,30 @@ static int exec_init(const struct sb_creation *c, int *error_pipe, struct sb_err
 	return sb_fail(err, errno, "execute '%s'", SB_INIT);
 }
 
-int sb_creation_become_init(const struct sb_creation *c, const struct sb_cgroup_entry *entry,
+/* The helper makes the namespace while the tree is built here. */
+static int enter_cgroup_namespace(void *ctx)
+{
+	const struct sb_creation *c = ctx;
+	char byte;
+	int fd = -1;
+	size_t n = 1;
+	int r = sb_msg_recv(c->from_helper, &byte, sizeof(byte), &fd, &n);
+	if (r == 0 && n != 1)
+		r = -EPROTO;
+	if (r == 0 && setns(fd, CLONE_NEWCGROUP) < 0)
+		r = -errno;
+	sb_close(&fd);
+	return r;
+}
+
+int sb_creation_become_init(struct sb_creation *c, const struct sb_cgroup_entry *entry,
 			    int *error_pipe, struct sb_err *err)
 {
 	int r = sb_cgroup_entry_enter(entry);
 	if (r < 0)
 		return sb_fail(err, r, "enter the cgroup 'init'");
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || setns(c->cgroup_ns, CLONE_NEWCGROUP) < 0)
-		return sb_fail(err, errno, "enter the cgroup namespace");
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+		return sb_fail(err, errno, "end with the helper");
 	umask(022);
 	setsid();
 	if ((c->record.ns_flags & CLONE_NEWUTS) &&
@@ -98,7 +115,8 @@ int sb_creation_become_init(const struct sb_creation *c, const struct sb_cgroup_
 		return sb_fail(err, errno, "set the host name '%s'", c->hostname);
 	if (c->record.ns_flags & CLONE_NEWNET && (r = raise_loopback()) < 0)
 		return sb_fail(err, r, "raise the loopback interface");
-	if ((r = sb_plan_build(c->plan, err)) < 0 || (r = sb_plan_verify(c->plan, err)) < 0)
+	if ((r = sb_plan_build(c->plan, enter_cgroup_namespace, c, err)) < 0 ||
+	    (r = sb_plan_verify(c->plan, err)) < 0)
 		return r;
 	if ((r = drop_privileges()) < 0)
 		return sb_fail(err, r, "drop init's privileges");

@@ -107,6 +107,16 @@ static int unshare_cgroup(const struct sb_cgroup_entry *entry)
 	return fd > 0 && fd < 256 ? fd : 0;
 }
 
+/* The limits are in force before the first process is in. */
+static int make_cgroup(void *ctx, struct sb_err *err)
+{
+	struct sb_creation *c = ctx;
+	int r = sb_cgroup_create(c->cg, c->cgroup_name, err);
+	return r < 0 ? r
+		     : sb_cgroup_apply(c->cg, c->cgroup_name, &c->request->policy->set.limits,
+				       &c->unsupported, err);
+}
+
 static int make_cgroup_namespace(void *ctx, struct sb_err *err)
 {
 	struct sb_creation *c = ctx;
@@ -128,10 +138,10 @@ static int make_cgroup_namespace(void *ctx, struct sb_err *err)
 	sb_cgroup_entry_close(&entry);
 	if (r == 0 && (!WIFEXITED(status) || WEXITSTATUS(status) == 0))
 		r = -EPERM;
-	if (r < 0)
-		return sb_fail(err, r, "make a cgroup namespace in '%s'", c->cgroup_name);
-	c->cgroup_ns = WEXITSTATUS(status);
-	return 0;
+	cleanup_fd int ns = r < 0 ? -1 : WEXITSTATUS(status);
+	if (r == 0)
+		r = sb_msg_send(c->to_builder, "", 1, &ns, 1);
+	return r < 0 ? sb_fail(err, r, "make a cgroup namespace in '%s'", c->cgroup_name) : 0;
 }
 
 /* The helper's, before the clone: an init that listens only later refuses the first connects. */
@@ -206,34 +216,50 @@ static int open_init_cgroup(struct sb_cgroup *cg, struct sb_cgroup_entry *ret, s
 	return r < 0 ? r : sb_cgroup_entry_open(cg, SB_CGROUP_INIT, false, ret, err);
 }
 
+/* The new mount namespace is a copy of the caller's: of the empty template. */
+static int clone_builder(struct sb_creation *c, const struct sb_cgroup_entry *entry, int said,
+			 struct sb_err *err)
+{
+	pid_t pid = setns(c->template_ns, CLONE_NEWNS) < 0 ? -1 : clone_init(c, entry);
+	if (pid == 0) {
+		struct sb_err why = { 0 };
+		sb_close(&c->to_builder); /* or the helper's end would not be seen */
+		sb_creation_become_init(c, entry, &said, &why);
+		sb_write_all(said, &why, sizeof(why));
+		_exit(1);
+	}
+	int r = pid < 0 ? sb_fail(err, errno, "clone init into the template") : 0;
+	c->init_pid = pid;
+	if (setns(c->host_ns, CLONE_NEWNS) < 0 && r == 0)
+		r = sb_fail(err, errno, "return to the host's mount namespace");
+	return r;
+}
+
 static int start_init(void *ctx, struct sb_err *err)
 {
 	struct sb_creation *c = ctx;
 	struct sb_cgroup_entry entry;
-	int said[2], r = open_init_cgroup(c->cg, &entry, err);
+	int said[2], pair[2], r = open_init_cgroup(c->cg, &entry, err);
 	if (r < 0)
 		return r;
-	if (pipe2(said, O_CLOEXEC) < 0) {
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0) {
+		c->to_builder = pair[0];
+		c->from_helper = pair[1];
+	}
+	if (c->to_builder < 0 || pipe2(said, O_CLOEXEC) < 0) {
 		sb_cgroup_entry_close(&entry);
 		return sb_fail(err, errno, "make a pipe");
 	}
-	/* The new mount namespace is a copy of the caller's: of the empty template. */
-	pid_t pid = setns(c->template_ns, CLONE_NEWNS) < 0 ? -1 : clone_init(c, &entry);
-	if (pid == 0) {
-		struct sb_err why = { 0 };
-		sb_creation_become_init(c, &entry, &said[1], &why);
-		sb_write_all(said[1], &why, sizeof(why));
-		_exit(1);
-	}
-	r = pid < 0 ? sb_fail(err, errno, "clone init into the template") : 0;
-	c->init_pid = pid;
-	if (setns(c->host_ns, CLONE_NEWNS) < 0 && r == 0)
-		r = sb_fail(err, errno, "return to the host's mount namespace");
-	close(said[1]);
 	c->verdict = said[0];
+	r = clone_builder(c, &entry, said[1], err);
+	close(said[1]);
 	sb_cgroup_entry_close(&entry);
 	/* Init's alone from here on: held by us, it would take connections of a dead init. */
 	sb_close(&c->socket);
+	/* The builder has its own of these; later descriptors get small numbers again. */
+	sb_close(&c->from_helper);
+	sb_plan_free(c->plan);
+	c->plan = NULL;
 	return r;
 }
 
@@ -292,18 +318,20 @@ static int save_record(void *ctx, struct sb_err *err)
 const struct sb_step sb_create_steps[SB_CREATE_STEPS] = {
 	{ "record directory", make_record_dir, remove_record_dir },
 	{ "template and /etc", prepare_shared, NULL },
-	/* Before the sources: its descriptor's number must fit an exit status. */
-	{ "cgroup namespace", make_cgroup_namespace, NULL },
 	{ "mount sources", open_sources, NULL },
 	{ "init socket", listen_for_init, NULL },
 	{ "init", start_init, kill_init },
+	/* From here on its builder works beside the helper. */
+	{ "cgroup", make_cgroup, NULL }, /* goes with the user */
+	{ "cgroup namespace", make_cgroup_namespace, NULL },
 	{ "account files", write_accounts, NULL },
 	{ "container record", save_record, NULL },
 };
 
 void sb_creation_init(struct sb_creation *c)
 {
-	c->dir = c->etc = c->host_ns = c->template_ns = c->cgroup_ns = -1;
+	c->dir = c->etc = c->host_ns = c->template_ns = -1;
+	c->to_builder = c->from_helper = -1;
 	c->socket = c->program = c->init = c->verdict = c->caller = -1;
 	c->record.ns_flags = choose_namespaces(&c->request->policy->set);
 	c->record.stop_ms = (uint32_t)c->request->policy->set.timeout_stop_ms;
@@ -311,8 +339,8 @@ void sb_creation_init(struct sb_creation *c)
 
 void sb_creation_clear(struct sb_creation *c)
 {
-	int *fds[] = { &c->dir,	   &c->etc,	&c->host_ns, &c->template_ns, &c->cgroup_ns,
-		       &c->socket, &c->program, &c->init,    &c->verdict };
+	int *fds[] = { &c->dir,		&c->etc,    &c->host_ns, &c->template_ns, &c->to_builder,
+		       &c->from_helper, &c->socket, &c->program, &c->init,	  &c->verdict };
 	for (size_t i = 0; i < SB_ARRAY_SIZE(fds); i++)
 		sb_close(fds[i]);
 	sb_plan_free(c->plan);

@@ -33,19 +33,21 @@ struct sb_creation {
 	int caller;	  /* its pidfd; borrowed */
 	int host_ns;
 	int template_ns;
-	int cgroup_ns;
 	int socket;
 	int program; /* sessbox-init */
 	int init;    /* pidfd */
 	pid_t init_pid;
-	int verdict; /* pipe: what init's builder says, see sb_creation_await */
+	int to_builder; /* a socket pair for the cgroup namespace, which is made meanwhile */
+	int from_helper;
+	unsigned int unsupported; /* enum sb_limit_bit */
+	int verdict;		  /* pipe: what init's builder says, see sb_creation_await */
 	char hostname[65];
 	struct sb_accounts accounts;
 	struct sb_plan *plan;
 	struct sb_container_record record;
 };
 
-#define SB_CREATE_STEPS 8
+#define SB_CREATE_STEPS 9
 extern const struct sb_step sb_create_steps[SB_CREATE_STEPS];
 
 void sb_creation_init(struct sb_creation *c);
@@ -64,7 +66,7 @@ void sb_creation_clear(struct sb_creation *c);
  * verifies the tree, sheds privileges and executes init. Returns only on failure; *error_pipe is
  * where the pipe is by then.
  */
-int sb_creation_become_init(const struct sb_creation *c, const struct sb_cgroup_entry *entry,
+int sb_creation_become_init(struct sb_creation *c, const struct sb_cgroup_entry *entry,
 			    int *error_pipe, struct sb_err *err);
 
 /* ---- container_collect.c; the user's lock is held in these ---- */

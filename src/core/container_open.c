@@ -155,6 +155,7 @@ static int create_container(struct opening *o, struct sb_err *err)
 		return r;
 	o->created = true;
 	o->container = c->record;
+	o->grant.unsupported = c->unsupported;
 	o->session.container = c->number;
 	o->grant.init = sb_steal_fd(&c->init);
 	return 0;
@@ -172,10 +173,10 @@ static int find_or_create(void *ctx, struct sb_err *err)
 	if (r < 0 && r != -EAGAIN)
 		return r;
 	/* Somebody may have removed the cgroup of a container that had no session left in it. */
-	if (!found || !sb_cgroup_exists(o->creation.cg, o->creation.cgroup_name))
-		r = make_cgroup(o, err);
-	if (r < 0 || found)
-		return r;
+	if (found)
+		return sb_cgroup_exists(o->creation.cg, o->creation.cgroup_name)
+			       ? 0
+			       : make_cgroup(o, err);
 	o->creation.number = n > 0 ? numbers[n - 1] + 1 : 1;
 	return create_container(o, err);
 }

@@ -231,24 +231,34 @@ static int enter_root(void)
 	return r;
 }
 
-int sb_plan_build(struct sb_plan *plan, struct sb_err *err)
+static int build_one(struct sb_mount_op *op, struct sb_err *err)
 {
+	int r = op->skipped ? 0 : builders[op->kind](op);
+	if (r == -ENOENT && (op->flags & SB_OP_OPTIONAL)) {
+		op->skipped = true;
+		return 0;
+	}
+	return r < 0 ? sb_fail(err, r, "build '%s'", op->target) : 0;
+}
+
+int sb_plan_build(struct sb_plan *plan, int (*enter_cgroup)(void *ctx), void *ctx,
+		  struct sb_err *err)
+{
+	bool entered = false;
 	int r = enter_root();
 	if (r < 0)
 		return sb_fail(err, r, "make the root");
-	for (size_t i = 0; i < plan->n; i++) {
+	for (size_t i = 0; i < plan->n && r == 0; i++) {
 		struct sb_mount_op *op = &plan->ops[i];
-		if (op->skipped)
-			continue;
-		r = builders[op->kind](op);
-		if (r == -ENOENT && (op->flags & SB_OP_OPTIONAL)) {
-			op->skipped = true;
-			continue;
+		if ((op->flags & SB_OP_CGROUP) && !entered) {
+			r = enter_cgroup(ctx);
+			if (r < 0)
+				return sb_fail(err, r, "enter the cgroup namespace");
+			entered = true;
 		}
-		if (r < 0)
-			return sb_fail(err, r, "build '%s'", op->target);
+		r = build_one(op, err);
 	}
-	return 0;
+	return r;
 }
 
 /* ---- verification ---- */

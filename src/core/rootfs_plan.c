@@ -202,15 +202,16 @@ static void plan_cgroup(struct maker *m)
 	const uint64_t attr = RO | NOSUID | NODEV | NOEXEC;
 	const char *const *v1 = m->spec->v1;
 	if (!v1) {
-		add(m, &(struct row){ SB_MOUNT_FS, "/sys/fs/cgroup", "cgroup2", attr, 0, 0 });
+		add(m, &(struct row){ SB_MOUNT_FS, "/sys/fs/cgroup", "cgroup2", attr, SB_OP_CGROUP,
+				      0 });
 		return;
 	}
 	tmpfs(m, "/sys/fs/cgroup", 16384, "755", NOSUID | NODEV | NOEXEC);
 	for (; *v1; v1++) {
 		char target[64];
 		snprintf(target, sizeof(target), "/sys/fs/cgroup/%s", *v1);
-		struct sb_mount_op *op =
-			add(m, &(struct row){ SB_MOUNT_FS, target, "cgroup", attr, 0, 0 });
+		struct sb_mount_op *op = add(
+			m, &(struct row){ SB_MOUNT_FS, target, "cgroup", attr, SB_OP_CGROUP, 0 });
 		/* A hierarchy is named by all of its controllers: "cpu,cpuacct". They are flags,
 		 * and the plan keeps their names alive in the option's value. */
 		option(op, "controllers", *v1);
@@ -318,7 +319,6 @@ int sb_plan_make(const struct sb_plan_spec *spec, struct sb_plan **ret, struct s
 		add(&m, &(struct row){ SB_MOUNT_BIND, mailbox, NULL, NOSUID | NODEV | NOEXEC,
 				       OPTIONAL | SB_OP_NO_RECURSE | SB_OP_GUARDED, 0 });
 	add_rows(&m, kernel_view, SB_ARRAY_SIZE(kernel_view));
-	plan_cgroup(&m);
 	plan_dev(&m);
 	plan_tmp(&m);
 	plan_run(&m);
@@ -327,6 +327,7 @@ int sb_plan_make(const struct sb_plan_spec *spec, struct sb_plan **ret, struct s
 		add(&m, &(struct row){ SB_MOUNT_MASK, daemons[i], NULL,
 				       RO | NOSUID | NODEV | NOEXEC, OPTIONAL, 0 });
 	plan_home(&m);
+	plan_cgroup(&m);
 	plan_binds(&m, &spec->policy->set.bind_read_only_paths, RO | NOSUID | NODEV);
 	plan_binds(&m, &spec->policy->set.bind_paths, NOSUID | NODEV);
 	add_rows(&m, seals, SB_ARRAY_SIZE(seals));

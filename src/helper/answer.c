@@ -165,22 +165,47 @@ static void without_policy(const struct sb_request *request, struct sb_answer *a
 	    err->msg);
 }
 
-static void judge(const struct sb_request *request, struct sb_answer *answer)
+/* The last request's: an account phase and the open that follows are one login. */
+static struct {
+	struct sb_request request;
+	struct sb_config *config;
+	struct sb_policy *policy;
+} known;
+
+static bool is_known(const struct sb_request *q)
 {
-	struct sb_err err = { 0 };
-	cleanup_config struct sb_config *config = NULL;
-	cleanup_policy struct sb_policy *policy = NULL;
+	const struct sb_request *was = &known.request;
+	return known.policy && was->uid == q->uid && was->gid == q->gid &&
+	       strcmp(was->user, q->user) == 0 && strcmp(was->service, q->service) == 0 &&
+	       strcmp(was->conf_dir, q->conf_dir) == 0;
+}
+
+static int resolve(const struct sb_request *request, struct sb_err *err)
+{
 	const struct sb_login login = { .user = request->user,
 					.uid = request->uid,
 					.gid = request->gid,
 					.service = request->service,
 					.in_group = sb_answer_in_group };
 	const char *dir = *request->conf_dir ? request->conf_dir : NULL;
-	if (sb_config_load(dir, NULL, &config, &err) < 0 ||
-	    sb_policy_resolve(config, &login, &policy, &err) < 0)
+	if (is_known(request))
+		return 0;
+	sb_policy_free(known.policy);
+	sb_config_free(known.config);
+	known.policy = NULL;
+	known.config = NULL;
+	known.request = *request;
+	int r = sb_config_load(dir, NULL, &known.config, err);
+	return r < 0 ? r : sb_policy_resolve(known.config, &login, &known.policy, err);
+}
+
+static void judge(const struct sb_request *request, struct sb_answer *answer)
+{
+	struct sb_err err = { 0 };
+	if (resolve(request, &err) < 0)
 		without_policy(request, answer, &err);
 	else
-		decide(request, policy, answer);
+		decide(request, known.policy, answer);
 }
 
 static void close_session(const struct sb_request *request, struct sb_answer *answer)

@@ -25,11 +25,13 @@
 #include "sessbox/str.h"
 
 #define REQUEST_MS 2000
+/* How long the helper of an account phase waits for the open that follows it. */
+#define STAY_MS 30000
 
-static int read_request(struct sb_request *q, struct sb_err *err)
+static int read_request(struct sb_request *q, int wait_ms, struct sb_err *err)
 {
 	size_t n = 0;
-	int r = sb_wait_readable(SB_HELPER_SOCKET, sb_now_ms() + REQUEST_MS);
+	int r = sb_wait_readable(SB_HELPER_SOCKET, sb_now_ms() + wait_ms);
 	if (r == 0)
 		r = sb_msg_recv(SB_HELPER_SOCKET, q, sizeof(*q), NULL, &n);
 	if (r < 0)
@@ -45,31 +47,47 @@ static int read_request(struct sb_request *q, struct sb_err *err)
 	return 0;
 }
 
+/* The verdict, or a negative errno. */
+static int answer(const struct sb_request *request)
+{
+	struct sb_answer answer;
+	sb_answer_init(&answer);
+	sb_answer_request(request, &answer);
+	int r = sb_answer_send(&answer);
+	if (r == 0)
+		sb_answer_drain(request);
+	if (r < 0) {
+		sb_log(LOG_ERR, "the caller does not take the answer: %s", strerror(-r));
+		/* Nobody will close what was opened. */
+		if (answer.reply.session && request->op == SB_OP_OPEN)
+			sb_session_close(request->uid, answer.reply.session,
+					 sb_now_ms() + REQUEST_MS, NULL);
+	}
+	sb_answer_clear(&answer);
+	return r < 0 ? r : (int)answer.reply.verdict;
+}
+
 static int serve(void)
 {
 	struct sb_request request;
 	struct sb_err err = { 0 };
-	struct sb_answer answer;
-	sb_answer_init(&answer);
+	pid_t caller = getppid();
 	sb_log_open("sessbox-helper");
 	alarm(SB_TIMEOUT_DEFAULT + 1);
-	int r = read_request(&request, &err);
+	int r = read_request(&request, REQUEST_MS, &err);
 	if (r < 0) {
 		sb_log(LOG_ERR, "%s", err.msg);
 		return 1;
 	}
-	sb_answer_request(&request, &answer);
-	r = sb_answer_send(&answer);
-	if (r == 0)
-		sb_answer_drain(&request);
-	if (r < 0) {
-		sb_log(LOG_ERR, "the caller does not take the answer: %s", strerror(-r));
-		/* Nobody will close what was opened. */
-		if (answer.reply.session && request.op == SB_OP_OPEN)
-			sb_session_close(request.uid, answer.reply.session,
-					 sb_now_ms() + REQUEST_MS, NULL);
-	}
-	sb_answer_clear(&answer);
+	if (answer(&request) != SB_VERDICT_CONTAIN || request.op != SB_OP_ACCOUNT)
+		return 0;
+	/* The open of the same login may follow; if not, the caller closes the socket. */
+	alarm(0);
+	r = read_request(&request, STAY_MS, &err);
+	if (r < 0 || request.op != SB_OP_OPEN || getppid() != caller)
+		return 0;
+	alarm(SB_TIMEOUT_DEFAULT + 1);
+	answer(&request);
 	return 0;
 }
 
