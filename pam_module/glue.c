@@ -14,10 +14,6 @@
 #include "module.h"
 #include "request.h"
 
-/* The build's list of programs whose child is reached through pam_setcred. */
-#ifndef SB_CRED_PROGRAMS
-#define SB_CRED_PROGRAMS "/usr/sbin/sshd", "/usr/lib/openssh/sshd-session"
-#endif
 #define CHILD_REFUSED 254
 
 static struct box box = { .init = -1, .host_mnt = -1, .host_pid = -1, .call = { .sock = -1 } };

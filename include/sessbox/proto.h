@@ -20,6 +20,11 @@
 #define SB_HELPER SB_LIBEXECDIR "/sessbox-helper"
 #define SB_INIT SB_LIBEXECDIR "/sessbox-init"
 
+/* The programs whose child is reached through pam_setcred: join=cred works in no other. */
+#ifndef SB_CRED_PROGRAMS
+#define SB_CRED_PROGRAMS "/usr/sbin/sshd", "/usr/lib/openssh/sshd-session"
+#endif
+
 /* Seconds a module waits for a helper that has not spoken yet, and the default of TimeoutSec=. */
 #define SB_TIMEOUT_DEFAULT 10
 /* What the module adds to the helper's own deadline before it kills it. */

@@ -15,12 +15,12 @@
 
 #include "check.h"
 #include "sessbox/proc.h"
+#include "sessbox/proto.h"
 #include "sessbox/str.h"
 
 #define SSHD "/usr/sbin/sshd"
 
-/* As the module's list: programs whose child is reached through pam_setcred. */
-static const char *const accepted[] = { SSHD, "/usr/lib/openssh/sshd-session" };
+static const char *const accepted[] = { SB_CRED_PROGRAMS };
 
 /* A line of `sshd -T` as it should be; "" = anything but what `bad` says. */
 static const struct {

@@ -321,8 +321,10 @@ def session(user, *opts):
         return run(*argv(user, opts=[*control, '-O', 'check']), check=False).rc == 0
 
     host.wait_for(f'{user} came in', up, 20)
+    inside = functools.partial(ssh, user, opts=control)
     try:
-        yield functools.partial(ssh, user, opts=control)
+        assert inside('true').rc == 0, finish(master)
+        yield inside
     finally:
         run(*argv(user, opts=[*control, '-O', 'exit']), check=False)
         if master in CLIENTS:

@@ -267,7 +267,8 @@ def capabilities_are_empty():
 
 @case(1)
 def no_core_file_can_be_asked_for():
-    assert view()['limits']['RLIMIT_CORE'] == [0, 0]
+    # 1 where 0 would still feed a core_pattern that is a pipe
+    assert view()['limits']['RLIMIT_CORE'] in ([0, 0], [1, 1])
 
 
 @case(1, same_by_design=True)

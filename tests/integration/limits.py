@@ -39,7 +39,6 @@ def spinning(user, *cpu):
 def memory_kills_the_process_and_not_the_login():
     box.config(tenants={'MemoryMax': '64M', 'MemorySwapMax': '0'})
     with box.session('bob') as bob, box.session('alice') as alice:
-        bob('true')
         for _ in range(2):
             eaten = alice(f'{box.script("eat.py", 128)}; echo status $?')
             assert 'ate' not in eaten.out and eaten.out.endswith('status 137\n'), eaten
@@ -57,7 +56,6 @@ def memory_of_one_leaves_the_other_alone():
         return box.ssh('bob', 'echo in').out
 
     with box.session('bob') as bob, box.session('alice') as alice, ThreadPoolExecutor(2) as pool:
-        bob('true')
         hungry = box.client(box.argv('alice', f'while :; do {box.script("eat.py", 128)}; done'))
         host.wait_for('memory kills', lambda: host.oom_kills('alice') >= 1)
         assert list(pool.map(quick, range(20))) == ['in\n'] * 20
@@ -147,38 +145,38 @@ def lowering_memory_below_its_use_needs_force():
         warned = box.sessctl('limit', 'alice', 'MemoryMax=32M', '--runtime')
         assert warned.rc != 0 and '--force' in warned.err, warned
         assert host.memory_max('alice') == 256 * MIB
-        limit('alice', 'MemoryMax=32M', '--runtime', '--force')
-        assert host.memory_max('alice') == 32 * MIB and alice('echo still here').out == 'still here\n'
+        forced = box.sessctl('limit', 'alice', 'MemoryMax=32M', '--runtime', '--force')
+        if forced.rc == 0:
+            assert host.memory_max('alice') == 32 * MIB
+        else:  # v1 cannot, and does not kill for it
+            assert not host.unified() and 'end processes first' in forced.err, forced
+        assert alice('echo still here').out == 'still here\n'
 
 
 @case(3)
 def tasks_can_be_changed_under_a_running_login():
     box.config(tenants={'TasksMax': '30'})
-    many = 'for i in $(seq 60); do sleep 20 & done >/dev/null 2>&1; jobs -r | wc -l; kill $(jobs -p)'
+    many = box.script('forks.py', 60)
     with box.session('alice') as alice:
         assert host.tasks_max('alice') == 30
-        counted = alice(f"bash -c '{many}'")
-        assert not counted.out.strip().isdigit() or int(counted.out) < 30, counted
+        assert 10 < int(alice(many).out) < 30
         limit('alice', 'TasksMax=100', '--runtime')
         assert host.tasks_max('alice') == 100
-        host.wait_for('sleepers are gone', lambda: host.tasks('alice') < 10, 30)
-        assert alice(f"bash -c '{many}'").out == '60\n'
+        host.wait_for('the children are gone', lambda: host.tasks('alice') < 10)
+        assert alice(many).out == '60\n'
 
 
 @case(3)
 def a_changed_limit_is_kept_unless_it_is_for_the_runtime():
     box.config(tenants={'TasksMax': '50'})
     with box.session('alice') as alice:
-        alice('true')
         limit('alice', 'TasksMax=70')
         assert host.tasks_max('alice') == 70
     host.wait_for('the container is gone', lambda: not box.containers('alice'))
     with box.session('alice') as alice:
-        alice('true')
         assert host.tasks_max('alice') == 70
         assert [row['value'] for row in box.answer('show', 'alice')['limits'] if row['limit'] == 'TasksMax'] == [70]
     with box.session('bob') as bob:
-        bob('true')
         assert host.tasks_max('bob') == 50
 
 
@@ -186,7 +184,6 @@ def a_changed_limit_is_kept_unless_it_is_for_the_runtime():
 def show_tells_limits_and_usage():
     box.config(tenants={'MemoryMax': '128M', 'TasksMax': '40', 'CPUQuota': '70%', 'CPUWeight': '150'})
     with box.session('alice') as alice:
-        alice('true')
         shown = box.answer('show', 'alice')
         limits = {row['limit']: row['value'] for row in shown['limits'] if row['supported']}
         assert limits['MemoryMax'] == 128 * MIB and limits['TasksMax'] == 40, limits

@@ -389,7 +389,7 @@ def agent_forwarding():
 def a_login_that_asks_for_nothing_is_a_session_inside():
     before = host.snapshot()
     client = box.client(box.argv('alice', opts=['-N']))
-    host.wait_for('the session', lambda: box.sessions('alice'))
+    host.wait_for('the session', lambda: box.sessions('alice'), 4)
     pids = host.wait_for('its process', lambda: host.of_user('alice'))
     assert all(host.namespace(pid, 'pid') != outside() for pid in pids)
     client.terminate()
