@@ -6,6 +6,7 @@ bindir    = $(prefix)/bin
 libexecdir = $(prefix)/libexec/sessbox
 mandir     = $(prefix)/share/man
 docdir     = $(prefix)/share/doc/sessbox
+compdir    = $(prefix)/share/bash-completion/completions
 unitdir    = $(prefix)/lib/systemd/system
 multiarch  = $(shell $(CC) -print-multiarch)
 pamdir     = /lib/$(multiarch)/security
@@ -91,6 +92,7 @@ install: all
 	install -m 0644 conf/pam.d/sshd.example $(DESTDIR)$(docdir)/examples/
 	install -m 0644 $(filter %.5,$(man)) $(DESTDIR)$(mandir)/man5/
 	install -m 0644 $(filter %.8,$(man)) $(DESTDIR)$(mandir)/man8/
+	install -D -m 0644 conf/sessctl.bash-completion $(DESTDIR)$(compdir)/sessctl
 	[ -e $(DESTDIR)$(sysconfdir)/security/sessbox.conf ] || \
 		install -m 0644 conf/sessbox.conf $(DESTDIR)$(sysconfdir)/security/
 
@@ -101,7 +103,7 @@ uninstall:
 		echo "take the pam_sessbox lines out of these files first" >&2; exit 1; fi
 	[ -n "$(DESTDIR)" ] || [ ! -x $(bindir)/sessctl ] || $(bindir)/sessctl terminate --all
 	[ -n "$(DESTDIR)" ] || [ ! -x $(libexecdir)/sessbox-helper ] || $(libexecdir)/sessbox-helper release
-	rm -f $(DESTDIR)$(pamdir)/pam_sessbox.so $(DESTDIR)$(bindir)/sessctl \
+	rm -f $(DESTDIR)$(compdir)/sessctl $(DESTDIR)$(pamdir)/pam_sessbox.so $(DESTDIR)$(bindir)/sessctl \
 		$(DESTDIR)$(unitdir)/sessbox-tenants.service \
 		$(patsubst $B/man/%.5,$(DESTDIR)$(mandir)/man5/%.5,$(filter %.5,$(man))) \
 		$(patsubst $B/man/%.8,$(DESTDIR)$(mandir)/man8/%.8,$(filter %.8,$(man)))

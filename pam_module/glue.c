@@ -227,6 +227,9 @@ static int open_contained(pam_handle_t *pamh, int flags, const struct passwd *pw
 		r = box_without_answer(pamh, flags, pw, &error);
 		return r == PAM_IGNORE ? r : doom(pamh, r);
 	}
+	if (args->debug)
+		pam_syslog(pamh, LOG_DEBUG, "open of '%s': verdict %u, session %u, %zu descriptors",
+			   pw->pw_name, reply.reply.verdict, reply.reply.session, reply.n);
 	r = box_interpret(pamh, flags, pw, &reply.reply);
 	box.expected = 0;
 	if (r == PAM_SUCCESS) {

@@ -165,6 +165,9 @@ int box_check_account(pam_handle_t *pamh, int flags, const struct passwd *pw,
 	if (box_call_receive(call, &reply, &error) < 0)
 		return box_without_answer(pamh, flags, pw, &error);
 	box_reply_close(&reply);
+	if (args->debug)
+		pam_syslog(pamh, LOG_DEBUG, "account of '%s': verdict %u", pw->pw_name,
+			   reply.reply.verdict);
 	return box_interpret(pamh, flags, pw, &reply.reply);
 }
 

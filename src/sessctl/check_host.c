@@ -55,7 +55,7 @@ static bool dropin_guards(const struct ctl_host *host, const char *path)
 	if (ctl_host_read(host, path, text, sizeof(text)) < 0)
 		return false;
 	const char *line = strstr(text, "\nExecCondition=+");
-	return line && strstr(line, "sessbox");
+	return line && (strstr(line, "sessctl") || strstr(line, "sessbox"));
 }
 
 static bool directory_guards(const struct ctl_host *host, const char *path)
