@@ -97,11 +97,13 @@ int box_call_receive(struct box_call *call, struct box_reply *ret, struct box_er
 	return 0;
 }
 
-/* Our child, unreaped: its pid is its own. One stuck in the kernel is left a zombie-to-be. */
-static void reap(pid_t pid, bool late)
+/* One stuck in the kernel is left a zombie-to-be. */
+static void reap(const struct box_call *call)
 {
-	if (late)
-		kill(pid, SIGKILL);
+	pid_t pid = call->pid;
+	bool late = call->late;
+	if (late && call->pidfd >= 0)
+		sys_pidfd_send_signal(call->pidfd, SIGKILL);
 	int64_t deadline = sb_now_ms() + REAP_MS;
 	for (;;) {
 		pid_t r = waitpid(pid, NULL, late ? WNOHANG : 0);
@@ -126,7 +128,7 @@ int box_call_start(struct box_call *call, const struct sb_request *request, int 
 		   struct box_error *error)
 {
 	int pair[2];
-	*call = (struct box_call){ .sock = -1, .pid = -1 };
+	*call = (struct box_call){ .sock = -1, .pid = -1, .pidfd = -1 };
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return box_fail(error, "make a socket for the helper");
 	if (hold_signals(call) < 0) {
@@ -144,8 +146,10 @@ int box_call_start(struct box_call *call, const struct sb_request *request, int 
 			box_fail(error, "spawn the helper (" SB_HELPER ")");
 	}
 	close(pair[1]);
-	if (call->pid > 0)
+	if (call->pid > 0) {
+		call->pidfd = sys_pidfd_open(call->pid, 0);
 		return 0;
+	}
 	box_call_end(call);
 	return -1;
 }
@@ -177,7 +181,9 @@ void box_call_end(struct box_call *call)
 	close(call->sock);
 	call->sock = -1;
 	if (call->pid > 0)
-		reap(call->pid, call->late);
+		reap(call);
+	if (call->pidfd >= 0)
+		close(call->pidfd);
 	if (!call->resting)
 		release_signals(call);
 }

@@ -38,14 +38,12 @@ static bool is_cred_program(void)
 }
 
 /*
- * In sshd the same process goes on to open, and its child to setcred: should the open line be
- * missing, the hook knows. The helper has started, read the configuration and looked groups up: it
- * stays. Other applications wait for any child of theirs, not for one of ours.
+ * In sshd the same process goes on to open. The helper has started, read the configuration and
+ * looked groups up: it stays. Other applications wait for any child of theirs, not for one of ours.
  */
 static void expect(uid_t uid, bool tenant)
 {
-	if (tenant && box_token_make(&box, NULL) == 0)
-		box.expected = uid;
+	box.expected = tenant ? uid : 0;
 	if (tenant && is_cred_program())
 		box_call_rest(&box.call);
 	else
@@ -84,19 +82,35 @@ int pam_sm_authenticate(pam_handle_t *pamh, int flags, int argc, const char **ar
 	return PAM_IGNORE;
 }
 
+/*
+ * No open line of ours ran in this login, so nobody knows yet whether he is a tenant. (The account
+ * phase may have been in another process: with keyboard-interactive sshd forks for it.)
+ */
+static void end_unopened_tenant(pam_handle_t *pamh, const struct box_args *args)
+{
+	const struct passwd *pw = box_find_user(pamh);
+	if (pw && (pw->pw_uid == 0 || !box_is_tenant(pamh, pw, args)))
+		return;
+	pam_syslog(pamh, LOG_ERR, "no `open` line of pam_sessbox ran for this tenant");
+	_exit(CHILD_REFUSED);
+}
+
 int pam_sm_setcred(pam_handle_t *pamh, int flags, int argc, const char **argv)
 {
-	(void)flags;
-	if (box.in || !box_is_child(&box) || (box.phase == BOX_IDLE && !box.expected))
-		return PAM_IGNORE;
-	/* sshd ignores a failed setcred: the process ends here, and the caller logs why. */
 	const struct box_args args = box_parse_args(argc, argv);
+	(void)flags;
+	if (!box.token && is_cred_program())
+		box_token_make(&box, NULL);
+	if (box.in || !box_is_child(&box))
+		return PAM_IGNORE;
+	if (box.phase == BOX_IDLE) {
+		if (!box.opened)
+			end_unopened_tenant(pamh, &args);
+		return PAM_IGNORE;
+	}
+	/* sshd ignores a failed setcred: the process ends here, and the caller logs why. */
 	if (args.unknown) {
 		box_log_unknown(pamh, &args);
-		_exit(CHILD_REFUSED);
-	}
-	if (box.phase == BOX_IDLE) {
-		pam_syslog(pamh, LOG_ERR, "no `open` line of pam_sessbox ran for this tenant");
 		_exit(CHILD_REFUSED);
 	}
 	if (box.phase == BOX_DOOMED || box_join(&box, box.said) < 0)
@@ -198,13 +212,31 @@ static int prepare(pam_handle_t *pamh, int flags, const struct passwd *pw, struc
 	return not_prepared(pamh, flags, pw, allow, &error);
 }
 
-/* Asks the account phase's helper, or a new one. */
-static int ask_open(const struct sb_request *q, bool expected, struct box_error *error)
+/* Asks a new helper; its groups are sent when they are known to be wanted. */
+static int ask_new(const struct passwd *pw, const struct sb_request *q, struct box_reply *reply,
+		   struct box_error *error)
 {
-	if (box.call.sock >= 0 && expected && box_call_again(&box.call, q, error) == 0)
-		return 0;
 	box_call_end(&box.call);
-	return box_call_start(&box.call, q, -1, error);
+	if (box_call_start(&box.call, q, -1, error) < 0)
+		return -1;
+	if (q->flags & SB_REQUEST_GROUPS)
+		box_share_nss(pw, box.call.sock);
+	return box_call_receive(&box.call, reply, error);
+}
+
+/* Asks the account phase's helper, if it has stayed; it may leave in this very moment. */
+static int ask_open(const struct passwd *pw, const struct sb_request *q, struct box_reply *reply,
+		    struct box_error *error)
+{
+	if (box.call.sock < 0 || box.expected != pw->pw_uid)
+		return ask_new(pw, q, reply, error);
+	int r = box_call_again(&box.call, q, error);
+	if (r == 0) {
+		box_share_nss(pw, box.call.sock);
+		r = box_call_receive(&box.call, reply, error);
+	}
+	bool left = r < 0 && (error->num == ECONNRESET || error->num == EPIPE);
+	return left ? ask_new(pw, q, reply, error) : r;
 }
 
 static int open_contained(pam_handle_t *pamh, int flags, const struct passwd *pw,
@@ -216,12 +248,7 @@ static int open_contained(pam_handle_t *pamh, int flags, const struct passwd *pw
 	/* Of others a directory that hangs must not delay the answer: first let it be known. */
 	bool expected = box.expected == pw->pw_uid;
 	q.flags = expected ? SB_REQUEST_GROUPS : 0;
-	int r = ask_open(&q, expected, &error);
-	if (r == 0) {
-		if (expected)
-			box_share_nss(pw, box.call.sock);
-		r = box_call_receive(&box.call, &reply, &error);
-	}
+	int r = ask_open(pw, &q, &reply, &error);
 	if (r < 0) {
 		box_call_end(&box.call);
 		r = box_without_answer(pamh, flags, pw, &error);
@@ -247,6 +274,7 @@ int pam_sm_open_session(pam_handle_t *pamh, int flags, int argc, const char **ar
 	const struct box_args args = box_parse_args(argc, argv);
 	if (args.close && !args.open && !args.unknown)
 		return PAM_SUCCESS;
+	box.opened = true;
 	const struct passwd *pw = box_find_user(pamh);
 	/* The account phase knew him; a directory that has gone since is no way onto the host. */
 	if (!pw)
@@ -287,11 +315,18 @@ int pam_sm_close_session(pam_handle_t *pamh, int flags, int argc, const char **a
 	/* A do-nothing close succeeds: a stack of nothing but PAM_IGNORE fails. */
 	if (!args.close || box.phase != BOX_OPEN || box.in || box_is_child(&box))
 		return PAM_SUCCESS;
-	if (box_release(&box, &error) < 0) {
+	bool released = box_release(&box, &error) == 0;
+	if (!released) {
 		errno = error.num;
 		pam_syslog(pamh, LOG_ERR, "%s: %m", error.what);
 	}
 	log_child(pamh);
+	/* A helper born in the tenant's pid namespace, or leashed, is worse than none: init notices
+	 * the caller's end, too. */
+	if (!released) {
+		box_forget(&box);
+		return PAM_SUCCESS;
+	}
 	if (ask_close(&reply, &error) < 0) {
 		errno = error.num;
 		pam_syslog(pamh, LOG_ERR, "close: %s: %m", error.what);

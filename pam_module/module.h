@@ -42,6 +42,7 @@ struct box_leash {
 struct box_call {
 	int sock;
 	pid_t pid;
+	int pidfd; /* while it rests somebody else may reap it, and its pid be another's */
 	bool late; /* no answer: kill it */
 	bool resting;
 	sigset_t mask;
@@ -51,8 +52,8 @@ struct box_call {
 /* One session a process: PAM applications we accept have no second one. */
 struct box {
 	enum box_phase phase;
-	uint32_t expected; /* uid of a tenant whom the account phase let pass, until open; 0 = none
-			    */
+	uint32_t expected;    /* uid of a tenant whom the account phase let pass; 0 = none */
+	bool opened;	      /* our open line ran, whatever it said */
 	struct box_call call; /* his account phase's helper, which waits for the open */
 	bool in;	      /* this process is inside, or comes from one that is */
 	/* 1 in the caller, 0 in every child: a MADV_WIPEONFORK page. Never a pid: a tenant can

@@ -9,7 +9,7 @@
  *   ns/                        see ns.h
  *   u<uid>/lock                the user's lock: whoever changes anything below holds it
  *   u<uid>/c<n>/record, init   a container; its init's socket
- *   u<uid>/sessions/<id>       a session; <id>-utmp and <id>-wtmp are its scratch files (0700)
+ *   u<uid>/sessions/<id>       a session; <id>-utmp is its scratch file (0700)
  *   u<uid>/self/<id>           a link to it, for the user himself (0750, root and his group)
  *   u<uid>/c<n>/etc            the account files that the container shows
  *

@@ -6,7 +6,7 @@
  * The host's login records of contained sessions. Every container's first terminal is pts/0, so
  * sshd's own records go to scratch files in the caller's private tree, and the host's are ours:
  * in utmp one a session, with the line ":sb-<id>" and an id nobody else uses; in wtmp a login and
- * logout pair for each terminal that the scratch wtmp shows, written at the end.
+ * logout pair, written at the end if the scratch utmp shows that a terminal was given.
  *
  * The files are locked as glibc does, but waited for 0.2 s at most: whoever may read them can hold
  * the lock. A record that cannot be written is no reason to refuse a login.
@@ -33,10 +33,10 @@ int sb_utmp_login(const struct sb_utmp_login *login);
 int sb_utmp_logout(uint32_t session);
 
 /*
- * Writes a login and logout pair to the host's wtmp for each terminal in the scratch wtmp: its
- * user, host and times, with our line. Both records of a pair stand together, so that last(1) never
- * matches one with a stranger's.
+ * Writes a login and logout pair to the host's wtmp, from `since` (seconds since the epoch) to now,
+ * if the scratch utmp shows that the session had a terminal. Both records stand together, so that
+ * last(1) never matches one with a stranger's.
  */
-int sb_utmp_history(uint32_t session, int scratch_wtmp_fd);
+int sb_utmp_history(const struct sb_utmp_login *login, uint64_t since, int scratch_utmp_fd);
 
 #endif

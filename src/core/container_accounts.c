@@ -156,8 +156,8 @@ static bool is_kept(gid_t gid, gid_t primary)
 	if (is_system(gid))
 		return false;
 	const struct group *g = getgrgid(gid);
-	/* A group without a name cannot be judged; without one it opens no door by name either. */
-	return !g || !is_risky(g->gr_name);
+	/* A group that cannot be looked up cannot be judged, and files go by its number. */
+	return g && !is_risky(g->gr_name);
 }
 
 static int choose_groups(const struct sb_session_request *q, struct sb_accounts *accounts)

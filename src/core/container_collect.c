@@ -21,11 +21,17 @@
 void sb_session_forget(struct sb_user_dir *user, uint32_t session)
 {
 	char name[48];
-	snprintf(name, sizeof(name), "sessions/%u-wtmp", session);
-	cleanup_fd int wtmp = openat(user->fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	struct sb_session_record rec;
+	snprintf(name, sizeof(name), "sessions/%u-utmp", session);
+	cleanup_fd int utmp = openat(user->fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	sb_utmp_logout(session);
-	if (wtmp >= 0)
-		sb_utmp_history(session, wtmp);
+	if (utmp >= 0 && sb_session_load(user->fd, "sessions", session, &rec) == 0) {
+		const struct sb_utmp_login login = { .session = session,
+						     .caller = (pid_t)rec.caller,
+						     .user = rec.user,
+						     .host = rec.from };
+		sb_utmp_history(&login, rec.since, utmp);
+	}
 	sb_session_remove(user->fd, session);
 }
 

@@ -15,6 +15,8 @@
 
 #define UNDO_MS 2000
 #define DROP_MS 100
+/* Each that ends slowly keeps an init and a tree outside of the tenant's limits. */
+#define CONTAINERS_MAX 8
 
 /* A login under way. */
 struct opening {
@@ -177,6 +179,9 @@ static int find_or_create(void *ctx, struct sb_err *err)
 		return sb_cgroup_exists(o->creation.cg, o->creation.cgroup_name)
 			       ? 0
 			       : make_cgroup(o, err);
+	if (n >= CONTAINERS_MAX)
+		return sb_fail_plain(err, EBUSY, "%zd containers of '%s' are still ending", n,
+				     policy_of(o)->user);
 	o->creation.number = n > 0 ? numbers[n - 1] + 1 : 1;
 	return create_container(o, err);
 }
@@ -247,29 +252,28 @@ static void remove_session(void *ctx)
 	sb_session_forget(&o->user, o->session.id);
 }
 
-/* A scratch file that stands in for the host's in the caller's private tree; -ENOENT: no host's. */
-static int clone_scratch(struct opening *o, const char *suffix, const char *host)
-{
-	char name[48];
-	const struct sb_clone how = { .attr = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV };
-	if (access(host, F_OK) < 0)
-		return -ENOENT;
-	snprintf(name, sizeof(name), "sessions/%u-%s", o->session.id, suffix);
-	cleanup_fd int fd =
-		openat(o->user.fd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-	return fd < 0 ? -errno : sb_mount_clone(fd, "", &how);
-}
-
+/*
+ * What stands in for the host's login records in the caller's private tree: for utmp a file, whose
+ * records sshd uses again for each terminal; for wtmp, which would grow at the tenant's will on the
+ * host's memory, nothing: the host's pair is made from our own record.
+ */
 static int make_scratch(void *ctx, struct sb_err *err)
 {
 	struct opening *o = ctx;
-	o->grant.utmp = clone_scratch(o, "utmp", SB_UTMP_FILE);
-	if (o->grant.utmp < 0 && o->grant.utmp != -ENOENT)
-		return sb_fail(err, o->grant.utmp, "make the scratch utmp");
-	o->grant.wtmp = clone_scratch(o, "wtmp", SB_WTMP_FILE);
-	if (o->grant.wtmp < 0 && o->grant.wtmp != -ENOENT)
-		return sb_fail(err, o->grant.wtmp, "make the scratch wtmp");
-	return 0;
+	const struct sb_clone how = { .attr = MOUNT_ATTR_NOSUID };
+	char name[48];
+	if (access(SB_WTMP_FILE, F_OK) == 0) {
+		o->grant.wtmp = sb_mount_clone(AT_FDCWD, "/dev/null", &how);
+		if (o->grant.wtmp < 0)
+			return sb_fail(err, o->grant.wtmp, "clone /dev/null");
+	}
+	if (access(SB_UTMP_FILE, F_OK) < 0)
+		return 0;
+	snprintf(name, sizeof(name), "sessions/%u-utmp", o->session.id);
+	cleanup_fd int fd =
+		openat(o->user.fd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	o->grant.utmp = fd < 0 ? -errno : sb_mount_clone(fd, "", &how);
+	return o->grant.utmp < 0 ? sb_fail(err, o->grant.utmp, "make the scratch utmp") : 0;
 }
 
 /*

@@ -199,7 +199,7 @@ void sb_session_remove(int user_fd, uint32_t id)
 		const char *dir, *suffix;
 	} files[] = {
 		{ "sessions", "" }, { "sessions", ".new" }, { "sessions", "-utmp" },
-		{ "self", "" },	    { "self", ".new" },	    { "sessions", "-wtmp" },
+		{ "self", "" },	    { "self", ".new" },
 	};
 	for (size_t i = 0; i < SB_ARRAY_SIZE(files); i++) {
 		char name[32];

@@ -36,7 +36,8 @@ static int open_source(struct sb_mount_op *op, struct sb_err *err)
 	struct sb_err why = { 0 };
 	op->fd = clone_source(op, &why);
 	if (op->fd < 0 && (op->flags & SB_OP_OPTIONAL) &&
-	    (op->fd == -ENOENT || op->fd == -ENOTDIR)) {
+	    (op->fd == -ENOENT || op->fd == -ENOTDIR ||
+	     (op->fd == -ELOOP && !(op->flags & SB_OP_DIRECTORY)))) {
 		op->skipped = true;
 		return 0;
 	}
@@ -258,6 +259,9 @@ int sb_plan_build(struct sb_plan *plan, int (*enter_cgroup)(void *ctx), void *ct
 		}
 		r = build_one(op, err);
 	}
+	/* A host may have nothing to show there; the namespace is entered all the same. */
+	if (r == 0 && !entered && (r = enter_cgroup(ctx)) < 0)
+		return sb_fail(err, r, "enter the cgroup namespace");
 	return r;
 }
 

@@ -128,23 +128,36 @@ static int put_record(int fd, const struct utmpx *u)
 	return put == sizeof(*u) ? 0 : put < 0 ? -errno : -ENOSPC;
 }
 
+/* A record of a session that lives now. */
+static void fill(struct utmpx *u, const struct sb_utmp_login *login)
+{
+	memset(u, 0, sizeof(*u));
+	u->ut_type = USER_PROCESS;
+	u->ut_pid = login->caller;
+	line_of(u->ut_line, login->session);
+	put_field(u->ut_user, sizeof(u->ut_user), login->user);
+	put_field(u->ut_host, sizeof(u->ut_host), login->host ? login->host : "");
+	put_now(u);
+}
+
+/* And of one that has ended now. */
+static void bury(struct utmpx *u)
+{
+	u->ut_type = DEAD_PROCESS;
+	memset(u->ut_user, 0, sizeof(u->ut_user));
+	memset(u->ut_host, 0, sizeof(u->ut_host));
+	put_now(u);
+}
+
 int sb_utmp_login(const struct sb_utmp_login *login)
 {
 	cleanup_fd int fd = open_locked(SB_UTMP_FILE, O_RDWR);
 	if (fd < 0)
 		return fd == -ENOENT ? 0 : fd;
 	struct utmpx u;
-	memset(&u, 0, sizeof(u));
+	fill(&u, login);
 	int r = choose_id(fd, u.ut_id, login->session);
-	if (r < 0)
-		return r;
-	u.ut_type = USER_PROCESS;
-	u.ut_pid = login->caller;
-	line_of(u.ut_line, login->session);
-	put_field(u.ut_user, sizeof(u.ut_user), login->user);
-	put_field(u.ut_host, sizeof(u.ut_host), login->host ? login->host : "");
-	put_now(&u);
-	return put_record(fd, &u);
+	return r < 0 ? r : put_record(fd, &u);
 }
 
 int sb_utmp_logout(uint32_t session)
@@ -160,58 +173,40 @@ int sb_utmp_logout(uint32_t session)
 		struct utmpx *u = &all[i];
 		if (u->ut_type != USER_PROCESS || memcmp(u->ut_line, line, sizeof(line)) != 0)
 			continue;
-		u->ut_type = DEAD_PROCESS;
-		memset(u->ut_user, 0, sizeof(u->ut_user));
-		memset(u->ut_host, 0, sizeof(u->ut_host));
-		put_now(u);
+		bury(u);
 		return put_record(fd, u);
 	}
 	return all ? 0 : -EFBIG;
 }
 
-/* When the terminal opened by the record at `from` was closed; now, if it still is open. */
-static int32_t closed_at(int fd, const struct utmp *login, off_t from)
+static bool had_terminal(int scratch_fd)
 {
 	struct utmp u;
-	for (off_t at = from; pread(fd, &u, sizeof(u), at) == sizeof(u); at += (off_t)sizeof(u))
-		if (u.ut_type == DEAD_PROCESS &&
-		    memcmp(u.ut_line, login->ut_line, sizeof(u.ut_line)) == 0)
-			return u.ut_tv.tv_sec;
-	return (int32_t)time(NULL);
+	for (off_t at = 0; pread(scratch_fd, &u, sizeof(u), at) == sizeof(u);
+	     at += (off_t)sizeof(u))
+		if ((u.ut_type == USER_PROCESS || u.ut_type == DEAD_PROCESS) && u.ut_line[0])
+			return true;
+	return false;
 }
 
-static int append(int fd, const struct utmp *u)
+static int append(int fd, const struct utmpx *u)
 {
 	ssize_t n = write(fd, u, sizeof(*u));
 	return n == sizeof(*u) ? 0 : n < 0 ? -errno : -ENOSPC;
 }
 
-static int append_pair(int host, int scratch, struct utmp *u, off_t after, uint32_t session)
+int sb_utmp_history(const struct sb_utmp_login *login, uint64_t since, int scratch_utmp_fd)
 {
-	int32_t end = closed_at(scratch, u, after);
-	line_of(u->ut_line, session);
-	int r = append(host, u);
-	u->ut_type = DEAD_PROCESS;
-	memset(u->ut_user, 0, sizeof(u->ut_user));
-	memset(u->ut_host, 0, sizeof(u->ut_host));
-	u->ut_tv.tv_sec = end;
-	return r < 0 ? r : append(host, u);
-}
-
-int sb_utmp_history(uint32_t session, int scratch_wtmp_fd)
-{
-	struct utmp u;
-	cleanup_fd int host = -1;
-	int r = 0;
-	for (off_t at = 0; r == 0 && pread(scratch_wtmp_fd, &u, sizeof(u), at) == sizeof(u);) {
-		at += (off_t)sizeof(u);
-		if (u.ut_type != USER_PROCESS)
-			continue;
-		if (host < 0)
-			host = open_locked(SB_WTMP_FILE, O_WRONLY | O_APPEND);
-		if (host < 0)
-			return host == -ENOENT ? 0 : host;
-		r = append_pair(host, scratch_wtmp_fd, &u, at, session);
-	}
-	return r;
+	struct utmpx u;
+	if (!had_terminal(scratch_utmp_fd))
+		return 0;
+	cleanup_fd int fd = open_locked(SB_WTMP_FILE, O_WRONLY | O_APPEND);
+	if (fd < 0)
+		return fd == -ENOENT ? 0 : fd;
+	fill(&u, login);
+	u.ut_tv.tv_sec = (int32_t)since;
+	u.ut_tv.tv_usec = 0;
+	int r = append(fd, &u);
+	bury(&u);
+	return r < 0 ? r : append(fd, &u);
 }

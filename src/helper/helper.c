@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include "helper.h"
@@ -67,12 +68,22 @@ static int answer(const struct sb_request *request)
 	return r < 0 ? r : (int)answer.reply.verdict;
 }
 
+static pid_t peer_of(int sock)
+{
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+	return getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0 ? -1 : peer.pid;
+}
+
 static int serve(void)
 {
 	struct sb_request request;
 	struct sb_err err = { 0 };
 	pid_t caller = getppid();
 	sb_log_open("sessbox-helper");
+	/* Who made the socket; once he is gone our parent is somebody else. */
+	if (peer_of(SB_HELPER_SOCKET) != caller)
+		return 1;
 	alarm(SB_TIMEOUT_DEFAULT + 1);
 	int r = read_request(&request, REQUEST_MS, &err);
 	if (r < 0) {
@@ -170,6 +181,7 @@ int main(int argc, char **argv)
 	umask(022);
 	raise_limits();
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
 	if (prctl(PR_SET_DUMPABLE, 0) < 0 || chdir("/") < 0)
 		return 1;
 	if (argc == 1)
