@@ -208,6 +208,81 @@ def test_deadly_signal_while_the_helper_works(word, slow_helper):
         drive(TENANT, 'open', 'close')
 
 
+# the helper of the account phase stays until the open
+
+def test_helper_rests():
+    """A child of the caller's for that time, and its socket; all else is as it was."""
+    driver = begin(TENANT, 'state=before', 'account', 'state=rest', 'sync=now', 'open', 'state=open', 'close')
+    driver.until('now')
+    assert len(named('sessbox-helper')) == 1
+    driver.go_on()
+    assert driver.end() == 0
+    difference = changed(driver.state('before'), driver.state('rest'), LOADED)
+    new = difference.pop(next(key for key in difference if 'socket:' in str(difference[key][1])))
+    assert new[1].startswith('cloexec ')
+    assert difference.pop('children') == ('0', '1')
+    assert all('pidfd' in after and after.startswith('cloexec ') for _, after in difference.values()), difference
+    assert driver.state('open')['children'] == '0'
+
+
+@pytest.mark.parametrize('user', ['root', machine.PLAIN])
+def test_no_helper_rests_for_others(user):
+    seen = drive(user, 'state=before', 'account', 'state=after')
+    assert changed(seen.state('before'), seen.state('after'), LOADED) == {}
+
+
+def test_resting_helper_is_one():
+    driver = begin(TENANT, 'account', 'account', 'account', 'sync=now', 'open', 'close')
+    driver.until('now')
+    assert len(named('sessbox-helper')) == 1
+    driver.go_on()
+    assert driver.end() == 0
+    assert driver.codes('account') == [SUCCESS] * 3
+    assert driver.code('open') == SUCCESS
+
+
+@pytest.mark.parametrize('prepare', [None, ignore_children])
+def test_resting_helper_dies(prepare):
+    """Another one takes its place."""
+    driver = begin(TENANT, 'account', 'sync=now', 'open', *child('alice'), 'close', 'state=after', prepare=prepare)
+    driver.until('now')
+    for pid in named('sessbox-helper'):
+        os.kill(pid, signal.SIGKILL)
+    driver.go_on()
+    assert driver.end() == 0
+    assert [driver.code('open'), driver.code('close')] == [SUCCESS, SUCCESS]
+    assert driver.state('after')['children'] == '0'
+
+
+def test_resting_helper_is_reaped_by_the_caller():
+    """Who waits for any child of his may get ours; the open goes on."""
+    driver = begin(TENANT, 'account', 'sync=now', 'state=reaped', 'open', 'close', 'state=after')
+    driver.until('now')
+    for pid in named('sessbox-helper'):
+        os.kill(pid, signal.SIGKILL)
+        host.wait_for('its end', lambda pid=pid: pid not in host.processes())
+    driver.go_on()
+    assert driver.end() == 0
+    assert [driver.code('open'), driver.code('close')] == [SUCCESS, SUCCESS]
+
+
+@pytest.mark.parametrize('last', ['exit', 'vanish'])
+def test_account_and_no_open(last):
+    """The login was refused by somebody else; the helper does not wait for long."""
+    driver = begin(TENANT, 'account', 'sync=now', *(['vanish'] if last == 'vanish' else []))
+    driver.until('now')
+    assert named('sessbox-helper')
+    driver.go_on()
+    driver.end()
+    host.wait_for('the helper ends', lambda: not named('sessbox-helper'), 2)
+
+
+def test_unloaded_after_account():
+    """pam_end takes along what the account phase left."""
+    seen = drive(TENANT, 'state=before', 'account', 'end', 'state=after')
+    assert changed(seen.state('before'), seen.state('after')) == {}
+
+
 # descriptors 0-2
 
 def test_free_stdio_is_not_ours():

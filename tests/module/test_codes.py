@@ -100,6 +100,30 @@ def test_unknown_argument_on_the_auth_line_for_others(user):
     assert seen.children == ['exit 0']
 
 
+NO_OPEN = {'no open line': {'open': None}, 'no session line': {'open': None, 'close': None},
+           'the auth line alone': {'account': None, 'open': None, 'close': None}}
+
+
+@pytest.mark.parametrize('name', NO_OPEN)
+def test_open_line_missing(name):
+    """No leash then, and nobody asked; the auth line ends the tenant's child. sshd calls setcred before it forks."""
+    mark = host.log_mark()
+    seen = drive(machine.TENANT, 'account', 'setcred', *child('alice'), directory=stack(**NO_OPEN[name]))
+    assert seen.children == ['exit 254']
+    host.log_has(mark, 'no `open` line')
+
+
+@pytest.mark.parametrize('user', PLAIN_USERS)
+@pytest.mark.parametrize('name', NO_OPEN)
+def test_open_line_missing_for_others(name, user):
+    words = ['account', 'setcred', *child(user, 'state=in'), 'state=after']
+    seen = drive(user, *words, directory=stack(**NO_OPEN[name]))
+    assert seen.codes('setcred') == [IGNORE, IGNORE]
+    assert seen.children == ['exit 0']
+    ours = ('fd/', 'NSpid', 'Groups')
+    assert machine.changed(seen.state('after'), seen.state('in'), ours) == {}
+
+
 def test_wrong_program():
     mark = host.log_mark()
     seen = drive(machine.TENANT, *ALL, program=machine.DRIVER)

@@ -181,6 +181,25 @@ def test_hanging_helper(name):
     refuse(['open'], driver)
 
 
+def test_hanging_after_the_account():
+    """The helper that rested: its second answer has a deadline, too."""
+    again = ["request = sock.recv(65536)", says(reply(WAIT, wait=0)), HANG]
+    with place(answering(says(reply(CONTAIN)), *again)):
+        driver = begin(TENANT, 'account', 'sync=go', 'open', 'sync=done', 'state=after', *LEASHED)
+        driver.until('go')
+        begun = time.monotonic()
+        driver.go_on()
+        driver.until('done')
+        assert 1.8 <= time.monotonic() - begun < 4
+        driver.go_on()
+        assert driver.end() == 0
+    assert [driver.code('account'), driver.code('open')] == [SUCCESS, SYSTEM_ERR]
+    assert driver.said == [SENTENCE]
+    assert driver.children == ['exit 254', 'exit 0', 'exit 254', 'exit 0']
+    assert driver.codes('setuid') == [1, 1]
+    assert driver.state('after')['children'] == '0'
+
+
 def test_patience():
     """A helper that asks for time and then answers is waited for."""
     with place(answering(says(reply(WAIT, wait=5)), 'time.sleep(3)', says(reply(IGNORED)))):

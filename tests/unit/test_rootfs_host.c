@@ -33,7 +33,9 @@ static void missing_sources(void **state)
 		{ "file/none", SB_OP_OPTIONAL, 0, true },
 		{ "file", SB_OP_DIRECTORY, -ENOTDIR, false },
 		{ "fifo", SB_OP_DIRECTORY, -ENOTDIR, false },
-		{ "loop", SB_OP_OPTIONAL, -ELOOP, false },
+		{ "loop", 0, -ELOOP, false },
+		{ "loop", SB_OP_OPTIONAL, 0, true },
+		{ "loop", SB_OP_OPTIONAL | SB_OP_DIRECTORY, -ELOOP, false },
 	};
 	static const enum sb_mount_op_kind kinds[] = { SB_MOUNT_BIND, SB_MOUNT_LIKE };
 	(void)state;

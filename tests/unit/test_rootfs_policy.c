@@ -188,6 +188,7 @@ static void cgroup2(void **state)
 	struct sb_plan *plan = make_plan(&(struct wish){ 0 });
 	const struct sb_mount_op *op = get(plan, SB_MOUNT_FS, "/sys/fs/cgroup");
 	assert_string_equal(op->source, "cgroup2");
+	assert_int_equal(op->flags, SB_OP_CGROUP);
 	assert_int_equal(op->attr, RO | NOSUID | NODEV | NOEXEC);
 	assert_int_equal(find(plan, SB_MOUNT_SEAL, "/sys/fs/cgroup"), NONE);
 	for (size_t i = 0; i < plan->n; i++)
@@ -212,6 +213,7 @@ static void cgroup1(void **state)
 		size_t at = find(plan, SB_MOUNT_FS, target);
 		assert_true(top < at && at < seal);
 		assert_string_equal(op->source, "cgroup");
+		assert_int_equal(op->flags, SB_OP_CGROUP);
 		assert_int_equal(op->attr, RO | NOSUID | NODEV | NOEXEC);
 		assert_string_equal(option_of(op, "controllers"), v1[i]);
 	}

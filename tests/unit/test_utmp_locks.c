@@ -86,86 +86,86 @@ static void logins_at_once(void **state)
 
 /* ---- history ---- */
 
-static void note(int fd, short type, const char *line, int32_t when)
+static const struct sb_utmp_login ann = {
+	.session = 7, .caller = 1007, .user = "ann", .host = "client"
+};
+
+/* A scratch utmp with one record. */
+static int scratch_utmp(short type, const char *line)
 {
 	struct utmpx u;
 	memset(&u, 0, sizeof(u));
 	u.ut_type = type;
-	u.ut_tv.tv_sec = when;
 	memcpy(u.ut_line, line, strlen(line));
-	if (type == USER_PROCESS) {
-		memcpy(u.ut_user, "ann", 3);
-		memcpy(u.ut_host, "client", 6);
-	}
-	assert_int_equal(write(fd, &u, sizeof(u)), sizeof(u));
-}
-
-static int make_scratch_wtmp(void)
-{
 	int fd = open("/run/scratch", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	assert_true(fd >= 0);
-	note(fd, LOGIN_PROCESS, "pts/0", 90);
-	note(fd, USER_PROCESS, "pts/0", 100);
-	note(fd, USER_PROCESS, "pts/1", 110);
-	note(fd, DEAD_PROCESS, "pts/0", 120);
-	note(fd, USER_PROCESS, "pts/0", 130);
-	note(fd, DEAD_PROCESS, "pts/0", 140);
-	note(fd, DEAD_PROCESS, "pts/7", 150);
+	assert_int_equal(write(fd, &u, sizeof(u)), sizeof(u));
 	assert_int_equal(write(fd, "part of a record", 16), 16);
 	return fd;
 }
 
-static void check_pair(const struct utmpx *in, int32_t begin, int32_t end, time_t now)
+/* What of the scratch file says that a terminal was given. */
+static void terminals(void **state)
 {
-	const struct utmpx *out = in + 1;
-	assert_int_equal(in->ut_type, USER_PROCESS);
-	assert_int_equal(out->ut_type, DEAD_PROCESS);
-	ASSERT_FIELD(in->ut_line, ":sb-7");
-	ASSERT_FIELD(out->ut_line, ":sb-7");
-	ASSERT_FIELD(in->ut_user, "ann");
-	ASSERT_FIELD(in->ut_host, "client");
-	ASSERT_FIELD(out->ut_user, "");
-	ASSERT_FIELD(out->ut_host, "");
-	assert_int_equal(in->ut_tv.tv_sec, begin);
-	if (end)
-		assert_int_equal(out->ut_tv.tv_sec, end);
-	else /* still open: it ends now */
-		assert_in_range(out->ut_tv.tv_sec - now, 0, 10);
+	static const struct {
+		short type;
+		const char *line;
+		size_t records;
+	} rows[] = {
+		{ USER_PROCESS, "pts/0", 2 }, { DEAD_PROCESS, "pts/0", 2 },
+		{ USER_PROCESS, "", 0 },      { LOGIN_PROCESS, "pts/0", 0 },
+		{ INIT_PROCESS, "pts/0", 0 }, { EMPTY, "pts/0", 0 },
+	};
+	(void)state;
+	for (size_t i = 0; i < SB_ARRAY_SIZE(rows); i++) {
+		struct utmpx all[4];
+		int fd = scratch_utmp(rows[i].type, rows[i].line);
+		put_text(AT_FDCWD, SB_WTMP_FILE, "");
+		assert_int_equal(sb_utmp_history(&ann, 100, fd), 0);
+		close(fd);
+		assert_int_equal(read_file(SB_WTMP_FILE, all, 4), rows[i].records);
+	}
 }
 
-/* Behind what is there already, a pair for each terminal. */
+/* Behind what is there already: login and logout, whatever the scratch file says of times. */
 static void history(void **state)
 {
-	static const int32_t times[][2] = { { 100, 120 }, { 110, 0 }, { 130, 140 } };
 	(void)state;
-	struct utmpx all[16];
-	int fd = make_scratch_wtmp(), host = open(SB_WTMP_FILE, O_WRONLY | O_APPEND | O_CLOEXEC);
+	struct utmpx all[4], boot;
+	memset(&boot, 'b', sizeof(boot));
+	put_bytes(AT_FDCWD, SB_WTMP_FILE, &boot, sizeof(boot));
+	int fd = scratch_utmp(DEAD_PROCESS, "pts/0");
 	time_t now = time(NULL);
-	note(host, BOOT_TIME, "~", 1);
-	close(host);
-	assert_int_equal(sb_utmp_history(7, fd), 0);
+	assert_int_equal(sb_utmp_history(&ann, 100, fd), 0);
 	close(fd);
-	size_t n = read_file(SB_WTMP_FILE, all, SB_ARRAY_SIZE(all));
-	assert_int_equal(n, 1 + 2 * SB_ARRAY_SIZE(times));
-	assert_int_equal(all[0].ut_type, BOOT_TIME);
-	for (size_t i = 0; i < SB_ARRAY_SIZE(times); i++)
-		check_pair(&all[1 + 2 * i], times[i][0], times[i][1], now);
+	assert_int_equal(read_file(SB_WTMP_FILE, all, 4), 3);
+	assert_memory_equal(&all[0], &boot, sizeof(boot));
+	assert_int_equal(all[1].ut_type, USER_PROCESS);
+	assert_int_equal(all[2].ut_type, DEAD_PROCESS);
+	ASSERT_FIELD(all[1].ut_line, ":sb-7");
+	ASSERT_FIELD(all[2].ut_line, ":sb-7");
+	ASSERT_FIELD(all[1].ut_user, "ann");
+	ASSERT_FIELD(all[1].ut_host, "client");
+	ASSERT_FIELD(all[2].ut_user, "");
+	ASSERT_FIELD(all[2].ut_host, "");
+	assert_int_equal(all[1].ut_tv.tv_sec, 100);
+	assert_in_range(all[2].ut_tv.tv_sec - now, 0, 10);
 }
 
 static void no_history(void **state)
 {
 	(void)state;
 	int empty = open(SB_UTMP_FILE, O_RDONLY | O_CLOEXEC);
-	assert_int_equal(sb_utmp_history(7, empty), 0);
+	assert_int_equal(sb_utmp_history(&ann, 100, empty), 0);
 	close(empty);
 	assert_text(AT_FDCWD, SB_WTMP_FILE, "");
-	int fd = make_scratch_wtmp(), hold;
+	int fd = scratch_utmp(USER_PROCESS, "pts/0"), hold;
 	pid_t pid = hold_lock(SB_WTMP_FILE, F_WRLCK, &hold);
-	assert_int_equal(sb_utmp_history(7, fd), -EAGAIN);
+	assert_int_equal(sb_utmp_history(&ann, 100, fd), -EAGAIN);
 	let_go(pid, hold);
 	assert_text(AT_FDCWD, SB_WTMP_FILE, "");
 	assert_int_equal(unlink(SB_WTMP_FILE), 0);
-	assert_int_equal(sb_utmp_history(7, fd), 0);
+	assert_int_equal(sb_utmp_history(&ann, 100, fd), 0);
 	assert_false(is_there(AT_FDCWD, SB_WTMP_FILE));
 	close(fd);
 }
@@ -173,10 +173,8 @@ static void no_history(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(held_locks),
-		TEST(logins_at_once),
-		TEST(history),
-		TEST(no_history),
+		TEST(held_locks), TEST(logins_at_once), TEST(terminals),
+		TEST(history),	  TEST(no_history),
 	};
 	return cmocka_run_group_tests_name("utmp locks", tests, own_files, NULL);
 }
