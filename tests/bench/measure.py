@@ -217,6 +217,9 @@ def measure(rounds):
                 timelines = trace(min(rounds, TRACED))
         with scene.both_sshd():
             measure_ssh(series, rounds)
+    except SystemExit:
+        print((DIR / 'syslog').read_text(errors='replace')[-2000:], file=sys.stderr)
+        raise
     finally:
         os.kill(log, signal.SIGTERM)
     json.dump({'samples': series.samples, 'mounts': mounts, 'memory': memory,

@@ -32,8 +32,7 @@ __attribute__((constructor)) static void arm(void)
 
 /* What is counted begins with the call; what comes after it up to the next note is in it, too. */
 #define WRAP(strand, table, name, type, function, params, args)                                    \
-	type __real_##function params;                                                             \
-	type __wrap_##function params;                                                             \
+	extern __typeof__(function) __real_##function, __wrap_##function;                          \
 	type __wrap_##function params                                                              \
 	{                                                                                          \
 		timeline_note(strand, table, name);                                                \
@@ -61,11 +60,11 @@ WRAP(STRAND_LOGIN, "container", "ask init", enum sb_container_state, sb_containe
       int64_t deadline, int *ret_init),
      (user_fd, number, request, caller_fd, deadline, ret_init))
 WRAP(STRAND_INIT, "init", "build the tree", int, sb_plan_build,
-     (struct sb_plan * plan, struct sb_err *err), (plan, err))
+     (struct sb_plan * plan, int (*enter_cgroup)(void *), void *ctx, struct sb_err *err),
+     (plan, enter_cgroup, ctx, err))
 
 /* Also called by the child that makes the cgroup namespace. */
-int __real_sb_cgroup_entry_enter(const struct sb_cgroup_entry *entry);
-int __wrap_sb_cgroup_entry_enter(const struct sb_cgroup_entry *entry);
+extern __typeof__(sb_cgroup_entry_enter) __real_sb_cgroup_entry_enter, __wrap_sb_cgroup_entry_enter;
 int __wrap_sb_cgroup_entry_enter(const struct sb_cgroup_entry *entry)
 {
 	if (getpid() == 1)
@@ -73,8 +72,7 @@ int __wrap_sb_cgroup_entry_enter(const struct sb_cgroup_entry *entry)
 	return __real_sb_cgroup_entry_enter(entry);
 }
 
-int __real_sb_plan_verify(const struct sb_plan *plan, struct sb_err *err);
-int __wrap_sb_plan_verify(const struct sb_plan *plan, struct sb_err *err);
+extern __typeof__(sb_plan_verify) __real_sb_plan_verify, __wrap_sb_plan_verify;
 int __wrap_sb_plan_verify(const struct sb_plan *plan, struct sb_err *err)
 {
 	timeline_note(STRAND_INIT, "init", "verify the tree");
