@@ -99,7 +99,10 @@ static inline void sb_cleanup_planp(struct sb_plan **plan)
 /* One line an operation: "bind /usr from /usr (ro,nosuid,nodev,slave)". */
 void sb_plan_print(const struct sb_plan *plan, FILE *out);
 
-/* First half, on the host: opens, clones and flags every source. */
+/*
+ * First half, on the host: opens, clones and flags every source. -ELOOP, here and in the second
+ * half: it failed in a tenant's tree, and may be his doing.
+ */
 int sb_plan_open(struct sb_plan *plan, struct sb_err *err);
 
 /*

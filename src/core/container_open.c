@@ -163,6 +163,13 @@ static int create_container(struct opening *o, struct sb_err *err)
 	return 0;
 }
 
+/* Without those that turned out to be dead. */
+static ssize_t count_containers(const struct opening *o)
+{
+	cleanup_free uint32_t *numbers = NULL;
+	return sb_container_list(o->user.fd, &numbers);
+}
+
 static int find_or_create(void *ctx, struct sb_err *err)
 {
 	struct opening *o = ctx;
@@ -179,7 +186,7 @@ static int find_or_create(void *ctx, struct sb_err *err)
 		return sb_cgroup_exists(o->creation.cg, o->creation.cgroup_name)
 			       ? 0
 			       : make_cgroup(o, err);
-	if (n >= CONTAINERS_MAX)
+	if (n >= CONTAINERS_MAX && count_containers(o) >= CONTAINERS_MAX)
 		return sb_fail_plain(err, EBUSY, "%zd containers of '%s' are still ending", n,
 				     policy_of(o)->user);
 	o->creation.number = n > 0 ? numbers[n - 1] + 1 : 1;

@@ -30,6 +30,12 @@ static int clone_source(const struct sb_mount_op *op, struct sb_err *why)
 	return fd < 0 ? sb_fail(why, fd, "clone the mount of '%s'", op->source) : fd;
 }
 
+/* What fails in a tenant's tree may be his doing, whatever the reason: always -ELOOP. */
+static int blame(const struct sb_mount_op *op, int r)
+{
+	return op->flags & SB_OP_GUARDED ? -ELOOP : r;
+}
+
 static int open_source(struct sb_mount_op *op, struct sb_err *err)
 {
 	struct stat st;
@@ -42,7 +48,7 @@ static int open_source(struct sb_mount_op *op, struct sb_err *err)
 		return 0;
 	}
 	if (op->fd < 0)
-		return sb_fail_plain(err, op->fd, "%s", why.msg);
+		return sb_fail_plain(err, blame(op, op->fd), "%s", why.msg);
 	if (fstat(op->fd, &st) < 0)
 		return sb_fail(err, errno, "look at '%s'", op->source);
 	op->is_dir = S_ISDIR(st.st_mode);
@@ -239,7 +245,7 @@ static int build_one(struct sb_mount_op *op, struct sb_err *err)
 		op->skipped = true;
 		return 0;
 	}
-	return r < 0 ? sb_fail(err, r, "build '%s'", op->target) : 0;
+	return r < 0 ? sb_fail(err, blame(op, r), "build '%s'", op->target) : 0;
 }
 
 int sb_plan_build(struct sb_plan *plan, int (*enter_cgroup)(void *ctx), void *ctx,

@@ -92,7 +92,8 @@ static void fill_reply(struct sb_answer *answer)
 
 static void fail(struct sb_answer *answer, const struct sb_policy *policy, const struct sb_err *err)
 {
-	bool allow = policy->set.on_failure == SB_ON_FAILURE_ALLOW;
+	/* Never for what he can bring about himself: a link in place of a directory to be bound. */
+	bool allow = policy->set.on_failure == SB_ON_FAILURE_ALLOW && err->num != ELOOP;
 	say(answer, allow ? SB_VERDICT_UNCONTAINED : SB_VERDICT_FAIL, allow ? "" : not_contained,
 	    err->msg);
 }

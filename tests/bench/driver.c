@@ -5,11 +5,14 @@
  * module asks /proc/self/exe who its caller is. One run is one connection.
  *
  *   sshd once USER PAM_DIR    one login; prints its figures
- *   sshd hold USER PAM_DIR    prints "ready" inside a login and ends it when its input ends
+ *   sshd open USER PAM_DIR    the same without an account phase in this process, as sshd has it
+ * with keyboard-interactive authentication sshd hold USER PAM_DIR    prints "ready" inside a login
+ * and ends it when its input ends
  */
 #include <grp.h>
 #include <inttypes.h>
 #include <pwd.h>
+#include <stdbool.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -39,7 +42,7 @@ static void check(pam_handle_t *pamh, const char *what, int r)
 }
 
 /* sshd's own order: the account is checked and setcred called before the session is opened. */
-static pam_handle_t *begin(const char *user, const char *dir)
+static pam_handle_t *begin(const char *user, const char *dir, bool account)
 {
 	static const struct pam_conv conv = { converse, NULL };
 	pam_handle_t *pamh = NULL;
@@ -47,7 +50,8 @@ static pam_handle_t *begin(const char *user, const char *dir)
 	check(pamh, "PAM_RHOST", pam_set_item(pamh, PAM_RHOST, "127.0.0.1"));
 	check(pamh, "PAM_TTY", pam_set_item(pamh, PAM_TTY, "ssh"));
 	int64_t from = now_ns();
-	check(pamh, "pam_acct_mgmt", pam_acct_mgmt(pamh, 0));
+	if (account)
+		check(pamh, "pam_acct_mgmt", pam_acct_mgmt(pamh, 0));
 	figures->account = now_ns() - from;
 	check(pamh, "pam_setcred", pam_setcred(pamh, PAM_ESTABLISH_CRED));
 	return pamh;
@@ -119,12 +123,12 @@ static void hold(void)
 int main(int argc, char **argv)
 {
 	if (argc != 4)
-		die("usage: sshd once|hold USER PAM_DIR");
+		die("usage: sshd once|open|hold USER PAM_DIR");
 	figures = mmap(NULL, sizeof(*figures), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
 		       -1, 0);
 	if (figures == MAP_FAILED)
 		die("mmap");
-	pam_handle_t *pamh = begin(argv[2], argv[3]);
+	pam_handle_t *pamh = begin(argv[2], argv[3], strcmp(argv[1], "open") != 0);
 	open_session(pamh);
 	run_child(pamh, argv[2]);
 	if (strcmp(argv[1], "hold") == 0)

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "driver.h"
+#include "sessbox/proto.h"
 
 static struct {
 	long (*syscall)(long nr, ...);
@@ -24,6 +25,7 @@ static struct {
 	ssize_t (*write)(int fd, const void *buf, size_t size);
 	int (*socketpair)(int domain, int type, int protocol, int fds[2]);
 	int (*execve)(const char *path, char *const argv[], char *const envp[]);
+	ssize_t (*sendmsg)(int fd, const struct msghdr *msg, int flags);
 	ssize_t (*recvmsg)(int fd, struct msghdr *msg, int flags);
 	pid_t (*waitpid)(pid_t pid, int *status, int options);
 	int (*getgrouplist)(const char *user, gid_t gid, gid_t *groups, int *n);
@@ -38,15 +40,11 @@ __attribute__((constructor)) static void find_next(void)
 		const char *name;
 		void *at;
 	} all[] = {
-		{ "syscall", &next.syscall },
-		{ "unshare", &next.unshare },
-		{ "setns", &next.setns },
-		{ "write", &next.write },
-		{ "socketpair", &next.socketpair },
-		{ "execve", &next.execve },
-		{ "recvmsg", &next.recvmsg },
-		{ "waitpid", &next.waitpid },
-		{ "getgrouplist", &next.getgrouplist },
+		{ "syscall", &next.syscall },	    { "unshare", &next.unshare },
+		{ "setns", &next.setns },	    { "write", &next.write },
+		{ "socketpair", &next.socketpair }, { "execve", &next.execve },
+		{ "sendmsg", &next.sendmsg },	    { "recvmsg", &next.recvmsg },
+		{ "waitpid", &next.waitpid },	    { "getgrouplist", &next.getgrouplist },
 		{ "getspnam_r", &next.getspnam_r },
 	};
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
@@ -113,8 +111,15 @@ int setns(int fd, int flags)
 
 int socketpair(int domain, int type, int protocol, int fds[2])
 {
-	note("vfork");
+	note("prepare a helper");
 	return next.socketpair(domain, type, protocol, fds);
+}
+
+ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
+{
+	if (msg->msg_iov[0].iov_len == sizeof(struct sb_request))
+		note("ask, wake or spawn the helper");
+	return next.sendmsg(fd, msg, flags);
 }
 
 int execve(const char *path, char *const argv[], char *const envp[])

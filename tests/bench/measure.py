@@ -42,12 +42,14 @@ class Series:
     def add(self, name, value):
         self.samples[name].append(value)
 
-    def login(self, name, user):
+    def login(self, name, user, way='once'):
         """One login of the driver; its excluded parts are series of their own."""
-        t = run(scene.SSHD, 'once', user, scene.PAM_DIR)
+        t = run(scene.SSHD, way, user, scene.PAM_DIR)
         if user == FIRST:
             scene.gone(user)
-        self.add(name, t['open'] - t['tree'] + t['child'] - t['migrate'])
+        counted = t['open'] - t['tree'] + t['child'] - t['migrate']
+        self.add(name, counted)
+        self.add(f'{name} all', counted + t['account'])
         for part in ('account', 'close', 'tree', 'migrate', 'fork'):
             self.add(f'{name} {part}', t[part])
 
@@ -57,6 +59,8 @@ class Series:
 
     def round(self):
         self.ours('')
+        self.login('a alone', FIRST, 'open')
+        self.login('b alone', SECOND, 'open')
         nothing = PROGRAMS / 'nothing'
         self.add('c', run(PROGRAMS / 'bare', 'create', SECOND, DIR / 'spec', nothing)['total'])
         self.add('c2', run(PROGRAMS / 'bare', 'join', self.init, self.flags, nothing)['total'])

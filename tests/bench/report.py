@@ -20,7 +20,12 @@ SERIES = (
     ('b many', '(b) with {many} host mounts'),
     ('a close', 'close of (a), which ends the container'),
     ('b close', 'close of (b)'),
-    ('a account', 'account phase, before (a) and (b)'),
+    ('a account', 'account phase before (a)'),
+    ('b account', 'account phase before (b)'),
+    ('a all', '(a) and its account phase together'),
+    ('b all', '(b) and its account phase together'),
+    ('a alone', '(a) without an account phase in the same process'),
+    ('b alone', '(b) without an account phase in the same process'),
     ('a migrate', "not in (a): the child's move into the cgroup"),
     ('b migrate', "not in (b): the child's move into the cgroup"),
     ('a tree', "not in (a), (b): the caller's private tree"),
@@ -49,6 +54,11 @@ driver does what sshd does - open through libpam, fork, setcred in the child, cl
 process each time; the clock runs while open and the child's setcred do. (c) and (c2) are one small
 program that makes the same mounts, namespaces, cgroups and limits without any check, record or
 lock. An interval is the middle 95 % of {resamples} resamplings of the rounds.
+
+The helper of the account phase, which sshd runs just before, stays and serves the open: its start,
+the configuration and the look-up of groups are in the line of the account phase, not in (a) and
+(b). With keyboard-interactive authentication sshd runs the account phase in another process; that
+is the login "without an account phase in the same process".
 
 The move into the cgroup waits for a grace period of the kernel when it is rare (about 20 ms without
 the mount option `favordynmods`); the private tree grows with the host's mounts. Both are left out
@@ -166,7 +176,9 @@ def commit(tree):
 def page(data, tree):
     samples, mounts = data['samples'], data['mounts']
     targets, missed = targets_table(samples, mounts)
-    mode = data['mode'] + (f', {data["hierarchies"]} hierarchies' if data['hierarchies'] > 1 else '')
+    mode = data['mode']
+    if data['hierarchies'] > 1:
+        mode += f' ({data["hierarchies"]} hierarchies)'
     lines = ['# What a login costs', '', '<!-- Written by tests/bench/run. -->', '',
              f'Commit {commit(tree)}, {time.strftime("%Y-%m-%d")}, kernel {data["kernel"]}, '
              f'cgroups {mode}, {os.cpu_count()} CPUs, {len(samples["a"])} rounds, '

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What the benchmark needs of its throw-away machine: users, configuration, PAM stacks, a listener on
-/dev/log, and, for whole logins, two of Debian's sshd, one with our lines in its stack and one without."""
+"""What the benchmark needs of its throw-away machine: users, configuration, PAM stacks, a listener
+on /dev/log, and, for whole logins, two sshd, one with our lines in its stack and one without."""
 import contextlib
 import ctypes
 import os
@@ -84,7 +84,7 @@ def gone(user):
 
 
 def take_precedence():
-    """The most of the CPUs for the sandbox's cgroup: its neighbours' work should not be measured."""
+    """The most of the CPUs for the sandbox: its neighbours' work is not what is measured."""
     for name, weight in (('cpu/cpu.shares', 262144), ('cpu.weight', 10000)):
         with contextlib.suppress(FileNotFoundError):
             (CGROUPS / name).write_text(str(weight))
@@ -162,7 +162,7 @@ def stack_with_module(text):
 
 @contextlib.contextmanager
 def both_sshd():
-    """The one without our lines sees the distribution's own stack, in a mount namespace of its own."""
+    """The one without our lines has the distribution's stack, in its own mount namespace."""
     stack = Path('/etc/pam.d/sshd')
     plain, config = DIR / 'plain', DIR / 'sshd_config'
     plain.write_text(stack.read_text())
@@ -204,7 +204,7 @@ def cgroup_mode():
 
 
 def write_spec(user):
-    """For `bare`: the hierarchies, and the limits as they are in force for a user with a session."""
+    """For `bare`: the hierarchies, and the limits in force for a user who has a session."""
     lines = []
     for base in hierarchies():
         v1 = (base / 'tasks').exists()

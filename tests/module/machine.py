@@ -86,6 +86,7 @@ def stack(service='sshd', **changes):
         if arguments is not None:
             text += f'{facility} [{success} ignore=ignore default=die] pam_sessbox.so {arguments}\n'
     (directory / service).write_text(text + TAIL)
+    (directory / 'other').write_text(TAIL)
     return directory
 
 

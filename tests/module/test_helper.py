@@ -181,6 +181,25 @@ def test_hanging_helper(name):
     refuse(['open'], driver)
 
 
+LINGERING = {
+    'ignores': (answering(says(reply(IGNORED)), HANG), machine.PLAIN, ['account', 'open'], IGNORE),
+    'refuses': (answering(says(reply(FAIL, user=b'Sorry.')), HANG), TENANT, ['open'], SYSTEM_ERR),
+    'welcomes': (answering(says(reply(CONTAIN)), HANG), TENANT, ['account', 'end'], SUCCESS),
+    'stops': (answering(says(reply(IGNORED)), 'os.kill(os.getpid(), signal.SIGSTOP)'), machine.PLAIN, ['account'], IGNORE),
+}
+
+
+@pytest.mark.parametrize('name', LINGERING)
+def test_helper_that_answers_and_stays(name):
+    """Its answer counts; its end is not waited for without end."""
+    stub, user, words, code = LINGERING[name]
+    begun = time.monotonic()
+    with place(stub):
+        seen = drive(user, *words)
+    assert seen.code(words[0]) == code
+    assert time.monotonic() - begun < 4 * len(words)
+
+
 def test_hanging_after_the_account():
     """The helper that rested: its second answer has a deadline, too."""
     again = ["request = sock.recv(65536)", says(reply(WAIT, wait=0)), HANG]
