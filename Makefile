@@ -120,6 +120,7 @@ check:
 
 # What takes longer than a check may.
 check-all: check
+	tests/check vm-without
 	tests/fuzz/run
 	$(MAKE) bench
 
