@@ -97,23 +97,44 @@ int box_call_receive(struct box_call *call, struct box_reply *ret, struct box_er
 	return 0;
 }
 
-/* One stuck in the kernel is left a zombie-to-be. */
+static void kill_helper(const struct box_call *call)
+{
+	if (call->pidfd >= 0)
+		sys_pidfd_send_signal(call->pidfd, SIGKILL);
+}
+
+/*
+ * A helper that has answered ends by itself, at once; one that does not is killed, like one that is
+ * late. One stuck in the kernel even then is left a zombie-to-be.
+ */
 static void reap(const struct box_call *call)
 {
-	pid_t pid = call->pid;
-	bool late = call->late;
-	if (late && call->pidfd >= 0)
-		sys_pidfd_send_signal(call->pidfd, SIGKILL);
+	bool killed = call->late;
 	int64_t deadline = sb_now_ms() + REAP_MS;
+	if (killed)
+		kill_helper(call);
 	for (;;) {
-		pid_t r = waitpid(pid, NULL, late ? WNOHANG : 0);
-		if (r == pid || (r < 0 && errno != EINTR))
+		pid_t r = waitpid(call->pid, NULL, WNOHANG);
+		if (r == call->pid || (r < 0 && errno != EINTR))
 			return;
-		if (late && sb_left_ms(deadline) == 0)
-			return;
-		if (late)
+		if (call->pidfd < 0)
 			poll(NULL, 0, 5);
+		else if (sb_wait_readable(call->pidfd, deadline) == 0)
+			continue;
+		if (sb_left_ms(deadline) > 0)
+			continue;
+		if (killed)
+			return;
+		kill_helper(call);
+		killed = true;
+		deadline = sb_now_ms() + REAP_MS;
 	}
+}
+
+static void release_signals(const struct box_call *call)
+{
+	sigaction(SIGCHLD, &call->chld, NULL);
+	sigprocmask(SIG_SETMASK, &call->mask, NULL);
 }
 
 static int send_request(const struct box_call *call, const struct sb_request *request,
@@ -122,6 +143,15 @@ static int send_request(const struct box_call *call, const struct sb_request *re
 	int r = sb_msg_send(call->sock, request, sizeof(*request), NULL, 0);
 	errno = -r;
 	return r < 0 ? box_fail(error, "ask the helper") : 0;
+}
+
+int box_above_stdio(int fd)
+{
+	if (fd < 0 || fd > 2)
+		return fd;
+	int high = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	close(fd);
+	return high;
 }
 
 int box_call_start(struct box_call *call, const struct sb_request *request, int host_mnt,
@@ -136,7 +166,12 @@ int box_call_start(struct box_call *call, const struct sb_request *request, int 
 		close(pair[1]);
 		return box_fail(error, "hold signals");
 	}
-	call->sock = pair[0];
+	call->sock = box_above_stdio(pair[0]);
+	if (call->sock < 0) {
+		close(pair[1]);
+		release_signals(call);
+		return box_fail(error, "move the helper's socket");
+	}
 	/* The question first: it waits in the socket for a helper that need not wait for it. */
 	if (send_request(call, request, error) == 0) {
 		call->pid = vfork();
@@ -147,17 +182,11 @@ int box_call_start(struct box_call *call, const struct sb_request *request, int 
 	}
 	close(pair[1]);
 	if (call->pid > 0) {
-		call->pidfd = sys_pidfd_open(call->pid, 0);
+		call->pidfd = box_above_stdio(sys_pidfd_open(call->pid, 0));
 		return 0;
 	}
 	box_call_end(call);
 	return -1;
-}
-
-static void release_signals(const struct box_call *call)
-{
-	sigaction(SIGCHLD, &call->chld, NULL);
-	sigprocmask(SIG_SETMASK, &call->mask, NULL);
 }
 
 void box_call_rest(struct box_call *call)

@@ -18,6 +18,13 @@
 
 static struct box box = { .init = -1, .host_mnt = -1, .host_pid = -1, .call = { .sock = -1 } };
 
+/* Unloaded between account and open: nobody would end the helper that waits for the latter. */
+__attribute__((destructor)) static void end_resting_helper(void)
+{
+	if (!box_is_child(&box))
+		box_call_end(&box.call);
+}
+
 /* ---- account ---- */
 
 static bool is_cred_program(void)

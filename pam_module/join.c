@@ -101,25 +101,15 @@ static size_t first_cgroup_fd(const struct sb_reply *reply)
 	       !!(reply->flags & SB_REPLY_WTMP);
 }
 
-/* 0-2 are the application's, also if it has closed them for now. */
-static int above_stdio(int fd)
-{
-	if (fd < 0 || fd > 2)
-		return fd;
-	int high = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-	close(fd);
-	return high;
-}
-
 static int take_reply(struct box *box, struct box_reply *reply, struct box_error *error)
 {
 	size_t first = first_cgroup_fd(&reply->reply);
-	box->host_mnt = above_stdio(open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC));
-	box->host_pid = above_stdio(open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC));
+	box->host_mnt = box_above_stdio(open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC));
+	box->host_pid = box_above_stdio(open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC));
 	if (box->host_mnt < 0 || box->host_pid < 0)
 		return box_fail(error, "open the caller's namespaces");
 	for (size_t i = 0; i < reply->n; i++) {
-		reply->fds[i] = above_stdio(reply->fds[i]);
+		reply->fds[i] = box_above_stdio(reply->fds[i]);
 		if (reply->fds[i] < 0)
 			return box_fail(error, "move the helper's descriptors");
 	}

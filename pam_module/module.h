@@ -78,6 +78,10 @@ int box_fail(struct box_error *error, const char *what);
 
 /* ---- ask.c ---- */
 
+/* What we keep stays off 0-2: these are the application's, also if it has closed them for now.
+ * Takes fd and returns it, or the one in its place, or -1. */
+int box_above_stdio(int fd);
+
 struct box_reply {
 	struct sb_reply reply;
 	int fds[SB_MSG_FDS_MAX];

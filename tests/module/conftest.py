@@ -7,7 +7,7 @@ import pytest
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'integration'))
-pytest.register_assert_rewrite('host', 'machine')
+pytest.register_assert_rewrite('host', 'machine', 'stub')
 
 if os.environ.get('SESSBOX_TEST_WHERE') != 'sandbox':
     pytest.exit('these tests change the machine: run them in tests/sandbox', 2)

@@ -17,6 +17,7 @@ DRIVER = DIR / 'driver'
 SSHD = Path('/usr/sbin/sshd')
 CONFIG = Path('/etc/security/sessbox.conf')
 HELPER = host.HELPER
+REAL_HELPER = DIR / 'real-helper'  # for stand-ins that go on as the helper
 NUMBER = itertools.count()
 RUNNING = []
 
@@ -56,6 +57,8 @@ def set_up():
             run('useradd', '-m', '-s', '/bin/bash', '-u', str(uid), '-g', str(GROUP), name)
     run('usermod', '-a', '-G', 'disk,users', TENANT)
     CONFIG.write_text(CLASSES)
+    REAL_HELPER.write_bytes(HELPER.read_bytes())
+    REAL_HELPER.chmod(0o755)
     build_driver()
     run('mount', '--bind', str(DRIVER), str(SSHD))
 
@@ -98,12 +101,13 @@ class Driver:
     def __init__(self, words, program=SSHD, prepare=None, **options):
         self.told = []
         self.socket, theirs = socket.socketpair()
-        self.socket.settimeout(90)
+        self.socket.settimeout(40)
         with theirs:
             options.setdefault('stdin', subprocess.DEVNULL)
             self.process = subprocess.Popen(
                 [str(program), str(theirs.fileno()), *map(str, words)], pass_fds=[theirs.fileno()],
-                env={'PATH': '/usr/sbin:/usr/bin:/sbin:/bin', 'SESSBOX_TEST': 'kept'}, preexec_fn=prepare, **options)
+                env={'PATH': '/usr/sbin:/usr/bin:/sbin:/bin', 'SESSBOX_TEST': 'kept'},
+                preexec_fn=prepare, **options)
         self.pid = self.process.pid
         self.lines = self.socket.makefile('r', errors='replace')
         RUNNING.append(self)
@@ -198,6 +202,16 @@ def changed(before, after, ignore=()):
 def child(user, *words):
     """The words of a child that comes through the hook."""
     return ['fork', f'initgroups={user}', 'setcred', *words, 'done']
+
+
+def named(name):
+    """The pids of the processes that are called so."""
+    return [pid for pid, (_, known, _) in host.processes().items() if known == name]
+
+
+def wait_for_end():
+    """Of every container: what a caller that never closed leaves to its init."""
+    host.wait_for('the containers end', lambda: not named('sessbox-init'))
 
 
 # the helper's place

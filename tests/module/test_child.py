@@ -7,7 +7,7 @@ import signal
 
 import machine
 import pytest
-from machine import IGNORE, SUCCESS, SYSTEM_ERR, begin, changed, child, drive, stack
+from machine import IGNORE, SUCCESS, SYSTEM_ERR, begin, changed, child, drive, named, stack
 
 import host
 
@@ -22,9 +22,11 @@ KEYCTL_JOIN_SESSION_KEYRING, IOPRIO_BE = 1, 2 << 13
 @pytest.fixture(scope='module')
 def seen():
     """One login that all the cases look at."""
+    before = host.snapshot()
     driver = drive(TENANT, *WORDS)
     assert [driver.code('open'), driver.code('close')] == [SUCCESS, SUCCESS]
     assert driver.children == ['exit 0'], driver.told
+    host.settle(before)
     return driver
 
 
@@ -198,8 +200,8 @@ def test_keyring():
 
 def test_later_children_are_inside_already():
     """The child's own forks call setcred to no effect, whoever they are."""
-    driver = drive(TENANT, 'account', 'open', *child('alice', 'fork', 'setcred', 'state=grandchild', 'done', 'state=in'),
-                   'close')
+    inner = ['fork', 'setcred', 'state=grandchild', 'done', 'state=in']
+    driver = drive(TENANT, 'account', 'open', *child('alice', *inner), 'close')
     assert driver.codes('setcred') == [SUCCESS, IGNORE]
     assert driver.children == ['exit 0', 'exit 0']
     ignored = ('NSpid', 'fd/')
@@ -214,8 +216,8 @@ def test_setcred_twice():
 
 def test_callers_own_setcred():
     """Before, between and after: it is not the child, and stays outside."""
-    driver = drive(TENANT, 'account', 'setcred', 'open', 'state=one', 'setcred', 'state=two', *child('alice'), 'setcred',
-                   'close', 'setcred')
+    driver = drive(TENANT, 'account', 'setcred', 'open', 'state=one', 'setcred', 'state=two',
+                   *child('alice'), 'setcred', 'close', 'setcred')
     assert driver.codes('setcred') == [IGNORE, IGNORE, SUCCESS, IGNORE, IGNORE]
     assert changed(driver.state('one'), driver.state('two')) == {}
 
@@ -228,7 +230,8 @@ def test_child_after_close():
 
 
 def test_two_children():
-    driver = drive(TENANT, 'account', 'open', *child('alice', 'state=one'), *child('alice', 'state=two'), 'close')
+    driver = drive(TENANT, 'account', 'open', *child('alice', 'state=one'), *child('alice', 'state=two'),
+                   'close')
     for key in ('ns/mnt', 'ns/pid', 'ns/ipc', 'ns/uts', 'ns/cgroup'):
         assert driver.state('one')[key] == driver.state('two')[key]
     assert driver.children == ['exit 0', 'exit 0']
@@ -236,14 +239,16 @@ def test_two_children():
 
 def test_no_way_back():
     """As the tenant nothing of root's comes back, and the tenant's exec gains nothing."""
-    driver = drive(TENANT, 'account', 'open', *child('alice', 'setgid=2000', 'setuid=3001', 'setuid=0', 'swap=0'), 'close')
+    attempts = ['setgid=2000', 'setuid=3001', 'setuid=0', 'swap=0']
+    driver = drive(TENANT, 'account', 'open', *child('alice', *attempts), 'close')
     assert driver.codes('setuid') == [0, 1]
     assert driver.all('swap') == ['1 1']
 
 
 def test_second_session_is_in_the_same_container():
     directory = stack()
-    first = begin(TENANT, 'account', 'open', *child('alice', 'state=in'), 'sync=now', 'close', directory=directory)
+    first = begin(TENANT, 'account', 'open', *child('alice', 'state=in'), 'sync=now', 'close',
+                  directory=directory)
     first.until('now')
     second = drive(TENANT, 'account', 'open', *child('alice', 'state=in'), 'close', directory=directory)
     other = drive('bob', 'account', 'open', *child('bob', 'state=in'), 'close', directory=directory)
@@ -256,15 +261,12 @@ def test_second_session_is_in_the_same_container():
 
 # a container that is gone or does not answer when the child wants in
 
-def init_pid():
-    return next(pid for pid, (_, name, _) in host.processes().items() if name == 'sessbox-init')
-
-
 def test_container_died_before_the_child_came():
-    driver = begin(TENANT, 'account', 'open', 'sync=now', *child('alice'), 'close', 'fork', 'setuid=3001', 'done')
+    driver = begin(TENANT, 'account', 'open', 'sync=now', *child('alice'), 'close',
+                   'fork', 'setuid=3001', 'done')
     driver.until('now')
-    os.kill(init_pid(), signal.SIGKILL)
-    host.wait_for('init is gone', lambda: not any(n == 'sessbox-init' for _, n in host.our_processes()))
+    os.kill(named('sessbox-init')[0], signal.SIGKILL)
+    machine.wait_for_end()
     driver.go_on()
     assert driver.end() == 0
     assert driver.codes('setcred') == []
@@ -278,7 +280,7 @@ def test_init_stopped():
     """It does not answer: the second login is refused in time, the first can still end."""
     first = begin(TENANT, 'account', 'open', 'sync=now', 'close')
     first.until('now')
-    pid = init_pid()
+    pid = named('sessbox-init')[0]
     os.kill(pid, signal.SIGSTOP)
     second = drive(TENANT, 'open')
     assert second.code('open') == SYSTEM_ERR

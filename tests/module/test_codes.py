@@ -77,7 +77,8 @@ def test_wrong_line_refuses_tenants(name):
 @pytest.mark.parametrize('user', PLAIN_USERS)
 @pytest.mark.parametrize('name', WRONG)
 def test_wrong_line_leaves_others_alone(name, user):
-    seen = drive(user, 'state=before', 'account', 'open', 'state=after', 'close', directory=stack(**WRONG[name][0]))
+    seen = drive(user, 'state=before', 'account', 'open', 'state=after', 'close',
+                 directory=stack(**WRONG[name][0]))
     assert seen.code('account') == IGNORE
     assert seen.code('open') == IGNORE
     assert seen.said == []
@@ -95,7 +96,8 @@ def test_unknown_argument_on_the_auth_line():
 
 @pytest.mark.parametrize('user', PLAIN_USERS)
 def test_unknown_argument_on_the_auth_line_for_others(user):
-    seen = drive(user, 'account', 'open', *child(user), 'close', directory=stack(auth='join=cred colour=green'))
+    directory = stack(auth='join=cred colour=green')
+    seen = drive(user, 'account', 'open', *child(user), 'close', directory=directory)
     assert codes(seen) == [IGNORE, IGNORE, IGNORE]
     assert seen.children == ['exit 0']
 
@@ -106,7 +108,7 @@ NO_OPEN = {'no open line': {'open': None}, 'no session line': {'open': None, 'cl
 
 @pytest.mark.parametrize('name', NO_OPEN)
 def test_open_line_missing(name):
-    """No leash then, and nobody asked; the auth line ends the tenant's child. sshd calls setcred before it forks."""
+    """No leash then; the auth line ends the tenant's child. sshd calls setcred before it forks, too."""
     mark = host.log_mark()
     seen = drive(machine.TENANT, 'account', 'setcred', *child('alice'), directory=stack(**NO_OPEN[name]))
     assert seen.children == ['exit 254']
@@ -220,8 +222,8 @@ def test_no_configuration(text):
 def test_double_open():
     """The second is refused and changes nothing: the first goes on as if it had not been."""
     mark = host.log_mark()
-    seen = drive(machine.TENANT, 'account', 'open', 'state=once', 'open', 'state=twice', *child('alice'), 'close',
-                 'fork', 'setuid=3001', 'done')
+    seen = drive(machine.TENANT, 'account', 'open', 'state=once', 'open', 'state=twice', *child('alice'),
+                 'close', 'fork', 'setuid=3001', 'done')
     assert seen.codes('open') == [SUCCESS, SYSTEM_ERR]
     assert machine.changed(seen.state('once'), seen.state('twice'), ('fd/',)) == {}
     assert seen.children == ['exit 0', 'exit 0']
@@ -234,7 +236,8 @@ def test_two_lines_open():
     directory = stack()
     text = (directory / 'sshd').read_text()
     line = next(line for line in text.splitlines() if line.endswith('open join=cred'))
-    (directory / 'sshd').write_text(text.replace(line, line.replace('success=done', 'success=ok') + '\n' + line))
+    twice = line.replace('success=done', 'success=ok') + '\n' + line
+    (directory / 'sshd').write_text(text.replace(line, twice))
     seen = drive(machine.TENANT, 'open', 'close', directory=directory)
     assert seen.code('open') == SYSTEM_ERR
 
@@ -266,8 +269,8 @@ def test_close_in_another_process(name):
     """It ends nothing: the caller's session stays until the caller's own close."""
     directory = stack()
     words = [word.format(directory) for word in CLOSERS[name]]
-    driver = begin(machine.TENANT, 'account', 'open', *words, 'state=before', 'sync=now', *child('alice', 'state=in'),
-                   'close', directory=directory)
+    driver = begin(machine.TENANT, 'account', 'open', *words, 'state=before', 'sync=now',
+                   *child('alice', 'state=in'), 'close', directory=directory)
     driver.until('now')
     sessions = list((host.RUN / 'u3001/sessions').glob('[0-9]'))
     sessions += list((host.RUN / 'u3001/sessions').glob('[0-9]*[0-9]'))
@@ -279,20 +282,16 @@ def test_close_in_another_process(name):
     assert set(driver.codes('close')) <= {SUCCESS, IGNORE}
 
 
-def no_container_runs():
-    return not any(name == 'sessbox-init' for _, name in host.our_processes())
-
-
 @pytest.mark.parametrize('last', ['exit', 'vanish'])
 def test_close_never(last):
     """The caller is gone: its container ends, and the next login takes the records along."""
     words = ['vanish'] if last == 'vanish' else []
     driver = begin(machine.TENANT, 'account', 'open', *child('alice'), 'sync=now', *words)
     driver.until('now')
-    assert not no_container_runs()
+    assert machine.named('sessbox-init')
     driver.go_on()
     assert driver.end() == (-9 if words else 0)
-    host.wait_for('the container ends', no_container_runs)
+    machine.wait_for_end()
     clean_up_by_login()
 
 
@@ -321,5 +320,5 @@ def test_unloaded_with_a_session_open():
     assert seen.codes('open') == [SUCCESS, SYSTEM_ERR]
     assert seen.children[0] == 'exit 254'
     assert seen.codes('setuid') == [1]
-    host.wait_for('the container ends', no_container_runs)
+    machine.wait_for_end()
     clean_up_by_login()
