@@ -28,6 +28,24 @@ static void words(const char *text)
 	sb_strv_clear(&list);
 }
 
+static void check_infinity(const char *text, int r, uint64_t v)
+{
+	CLAIM(r < 0 || (v == SB_INFINITY) == (strcmp(text, "infinity") == 0));
+}
+
+/* Digits and a suffix, counted with more bits than the parser has. */
+static void check_bytes(const char *text, uint64_t v)
+{
+	static const char suffixes[] = "KMGT";
+	unsigned __int128 sum = 0;
+	for (; *text >= '0' && *text <= '9'; text++)
+		sum = sum * 10 + (unsigned int)(*text - '0');
+	const char *suffix = *text ? strchr(suffixes, *text) : NULL;
+	for (; suffix && suffix >= suffixes; suffix--)
+		sum *= 1024;
+	CLAIM(v == SB_INFINITY || sum == v);
+}
+
 /* What is printed is read as the same number. */
 static void size(const char *text)
 {
@@ -35,8 +53,11 @@ static void size(const char *text)
 	char buf[32];
 	int r = sb_parse_size(text, UINT64_C(1) << 40, &v);
 	check_result(r, v);
+	check_infinity(text, r, v);
 	if (r < 0)
 		return;
+	if (!sb_parse_is_percent(text))
+		check_bytes(text, v);
 	sb_print_size(buf, sizeof(buf), v);
 	CLAIM(sb_parse_size(buf, 0, &again) == 0 && again == v);
 }
@@ -54,6 +75,7 @@ static void count(const char *text)
 	uint64_t v = UNTOUCHED;
 	int r = sb_parse_count(text, 32768, &v);
 	check_result(r, v);
+	check_infinity(text, r, v);
 	CLAIM(r < 0 || v > 0);
 }
 
@@ -62,13 +84,16 @@ static void quota(const char *text)
 	uint64_t v = UNTOUCHED;
 	int r = sb_parse_cpu_quota(text, &v);
 	check_result(r, v);
+	check_infinity(text, r, v);
 	CLAIM(r < 0 || v == SB_INFINITY || (v > 0 && v % 10000 == 0));
 }
 
 static void span(const char *text)
 {
 	uint64_t v = UNTOUCHED;
-	check_result(sb_parse_span(text, &v), v);
+	int r = sb_parse_span(text, &v);
+	check_result(r, v);
+	check_infinity(text, r, v);
 }
 
 static void number(const char *text)
