@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -22,6 +23,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -208,6 +210,23 @@ static void swap_uid(char *arg)
 	report("swap %d %d", there, back);
 }
 
+/* A saved uid to go to without a capability, as programs have that lower their euid for a while. */
+static void save_uid(char *arg)
+{
+	report("saved %d", setresuid(0, 0, (uid_t)atoi(arg)) < 0 ? errno : 0);
+}
+
+/* Takes a capability out of the effective set. */
+static void drop_cap(char *arg)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct caps[2];
+	int cap = atoi(arg);
+	bool ok = syscall(SYS_capget, &header, caps) == 0;
+	caps[cap / 32].effective &= ~(1U << cap % 32);
+	report("drop %d", ok && syscall(SYS_capset, &header, caps) == 0 ? 0 : errno);
+}
+
 static void init_groups(char *arg)
 {
 	const struct passwd *pw = getpwnam(arg);
@@ -273,6 +292,8 @@ static const struct {
 	{ "setuid", set_uid },
 	{ "setgid", set_gid },
 	{ "swap", swap_uid },
+	{ "saved", save_uid },
+	{ "drop", drop_cap },
 	{ "initgroups", init_groups },
 	{ "handle", handle },
 	{ "caught", tell_caught },

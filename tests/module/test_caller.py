@@ -111,6 +111,54 @@ def test_between():
     assert not [value for value in new.values() if value.endswith(('/proc', '/'))], 'directories'
 
 
+PLACES = ('/', '/usr', '/dev/pts', '/run/utmp')
+
+
+def seen_by(pid):
+    """What a process has at the places, and whether some mount of its tree is shared with another."""
+    seen = {place: (stat.st_dev, stat.st_ino) for place in PLACES
+            for stat in [os.stat(f'/proc/{pid}/root{place}')]}
+    mounts = (host.Path('/proc') / str(pid) / 'mountinfo').read_text()
+    return seen, ' shared:' in mounts
+
+
+def test_private_tree():
+    """The host's, with the container's terminals and a utmp of its own; to the caller's end."""
+    driver = begin(TENANT, 'account', 'sync=before', 'open', 'sync=between', 'close', 'sync=after')
+    seen = {}
+    for name in ('before', 'between', 'after'):
+        seen[name] = seen_by(driver.until(name))
+        driver.go_on()
+    assert driver.end() == 0
+    before, between = seen['before'][0], seen['between'][0]
+    assert [place for place in PLACES if before[place] != between[place]] == ['/dev/pts', '/run/utmp']
+    assert seen['after'][0]['/dev/pts'] == between['/dev/pts']
+    assert seen['after'][0]['/run/utmp'] == between['/run/utmp']
+    assert not seen['between'][1]
+
+
+@pytest.fixture
+def more_sources():
+    """Sources that are libraries of their own, behind the files where everybody is found."""
+    path = host.Path('/etc/nsswitch.conf')
+    text = path.read_text()
+    path.write_text('passwd: files compat\ngroup: files hesiod\nshadow: files\n')
+    yield
+    path.write_text(text)
+
+
+@pytest.mark.parametrize('words', [['account', 'open'], ['open']])
+def test_sources_of_names_are_loaded(words, more_sources):
+    """On the host: no child may load one from the tenant's tree."""
+    driver = begin(TENANT, *words, 'sync=now', *child('alice'), 'close')
+    pid = driver.until('now')
+    maps = (host.Path('/proc') / str(pid) / 'maps').read_text()
+    driver.go_on()
+    assert driver.end() == 0
+    assert driver.code('open') == SUCCESS
+    assert 'libnss_compat' in maps and 'libnss_hesiod' in maps
+
+
 def test_environment():
     """PAM's, never the process's own."""
     seen = drive(TENANT, *ROUND)
@@ -202,6 +250,17 @@ def test_deadly_signal_while_the_helper_works(word, slow_helper):
         drive(TENANT, 'open', 'close')
 
 
+@pytest.mark.parametrize('word', ['account', 'open'])
+def test_killed_while_the_helper_works(word, slow_helper):
+    """The helper's parent is another process then, to which nothing may be tied; nothing_stays looks."""
+    driver = begin(TENANT, 'sync=go', word)
+    go_slowly(driver, slow_helper)
+    os.kill(driver.pid, signal.SIGKILL)
+    assert driver.end() == -signal.SIGKILL
+    host.wait_for('the helper ends', lambda: not named('sessbox-helper') and not named('real-helper'))
+    assert not named('sessbox-init')
+
+
 # the helper of the account phase stays until the open
 
 def test_helper_rests():
@@ -222,6 +281,13 @@ def test_helper_rests():
 @pytest.mark.parametrize('user', ['root', machine.PLAIN])
 def test_no_helper_rests_for_others(user):
     seen = drive(user, 'state=before', 'account', 'state=after')
+    assert changed(seen.state('before'), seen.state('after'), LOADED) == {}
+
+
+def test_no_helper_rests_in_other_programs():
+    """Which may wait for any child of theirs."""
+    seen = drive(TENANT, 'state=before', 'account', 'state=after', program=machine.DRIVER)
+    assert seen.code('account') == SUCCESS
     assert changed(seen.state('before'), seen.state('after'), LOADED) == {}
 
 

@@ -268,6 +268,7 @@ CLOSERS = {
 def test_close_in_another_process(name):
     """It ends nothing: the caller's session stays until the caller's own close."""
     directory = stack()
+    mark = host.log_mark()
     words = [word.format(directory) for word in CLOSERS[name]]
     driver = begin(machine.TENANT, 'account', 'open', *words, 'state=before', 'sync=now',
                    *child('alice', 'state=in'), 'close', directory=directory)
@@ -280,6 +281,7 @@ def test_close_in_another_process(name):
     assert driver.children[-1] == 'exit 0'
     assert driver.state('in')['ns/mnt'] != driver.state('before')['ns/mnt']
     assert set(driver.codes('close')) <= {SUCCESS, IGNORE}
+    assert not [line for line in host.log_since(mark) if 'pam_sessbox' in line]
 
 
 @pytest.mark.parametrize('last', ['exit', 'vanish'])

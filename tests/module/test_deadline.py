@@ -9,6 +9,7 @@ from stub import CONTAIN, FAIL, IGNORED, LEASHED, SENTENCE, WAIT, answering, pla
 
 TENANT = machine.TENANT
 HANG = 'time.sleep(60)'
+BLOCK = 'signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 65))'
 STOP = 'os.kill(os.getpid(), signal.SIGSTOP)'
 NO_TIME = says(reply(WAIT, wait=0))  # the module waits two seconds more
 HANGING = {
@@ -16,7 +17,7 @@ HANGING = {
     'waits no time': (answering(NO_TIME, HANG), 2, 4),
     'waits two seconds': (answering(says(reply(WAIT, wait=2)), HANG), 4, 6),
     'waits again': (answering(*[NO_TIME, 'time.sleep(1)'] * 3, NO_TIME, HANG), 5, 7),
-    'blocks signals': (answering(NO_TIME, 'signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 65))', HANG), 2, 4),
+    'blocks signals': (answering(NO_TIME, BLOCK, HANG), 2, 4),
     'stops itself': (answering(NO_TIME, STOP), 2, 4),
 }
 
@@ -53,6 +54,15 @@ def test_helper_that_answers_and_stays(name):
         seen = drive(user, *words)
     assert seen.code(words[0]) == code
     assert time.monotonic() - begun < 4 * len(words)
+
+
+def test_helper_that_answers_and_finishes():
+    """Nor is it killed while it puts things in order."""
+    done = machine.DIR / 'finished'
+    with place(answering(says(reply(IGNORED)), 'time.sleep(0.4)', f"open({str(done)!r}, 'w')")):
+        seen = drive(machine.PLAIN, 'account')
+    assert seen.code('account') == IGNORE
+    assert done.exists()
 
 
 def test_hanging_after_the_account():

@@ -33,12 +33,12 @@ STUBS = {
 }
 # refused at open alone: at the account phase nothing is looked at but the verdict
 OPEN_STUBS = {
-    'nothing handed over': answering(says(reply(CONTAIN))),
-    'too little': answering(says(reply(CONTAIN), '[init, files[0]]')),
-    'too little with records': answering(says(reply(CONTAIN, flags=3), '[init, *files[:3]]')),
-    'too many groups': answering(says(reply(CONTAIN, groups=257), '[init, *files[:3]]')),
-    'no mount': answering(says(reply(CONTAIN), '[init, *files[:3]]')),
-    'no records': answering(says(reply(CONTAIN, flags=3), '[init, *files[:5]]')),
+    'nothing handed over': (answering(says(reply(CONTAIN))), 'incomplete'),
+    'too little': (answering(says(reply(CONTAIN), '[init, files[0]]')), 'incomplete'),
+    'too little with records': (answering(says(reply(CONTAIN, flags=3), '[init, *files[:3]]')), 'incomplete'),
+    'too many groups': (answering(says(reply(CONTAIN, groups=257), '[init, *files[:3]]')), 'incomplete'),
+    'no mount': (answering(says(reply(CONTAIN), '[init, *files[:3]]')), '/dev/pts'),
+    'no records': (answering(says(reply(CONTAIN, flags=3), '[init, *files[:5]]')), '/dev/pts'),
 }
 
 
@@ -53,9 +53,12 @@ def test_no_helper(name):
 
 @pytest.mark.parametrize('name', OPEN_STUBS)
 def test_bad_answer_to_open(name):
-    with place(OPEN_STUBS[name]):
+    stub, reason = OPEN_STUBS[name]
+    mark = host.log_mark()
+    with place(stub):
         seen = drive(TENANT, 'state=before', 'open', 'state=after', *LEASHED)
     refuse(['open'], seen)
+    host.log_has(mark, f'not contained and refused: .*{reason}')
 
 
 def test_missing_helper():
@@ -148,7 +151,7 @@ def test_failure_of_our_own_steps_when_allowed():
 
 def test_working_directory_survives_a_failed_open():
     """Of all a failure undoes, entering a mount namespace is what changes it."""
-    with place(OPEN_STUBS['no mount']):
+    with place(OPEN_STUBS['no mount'][0]):
         seen = drive(TENANT, 'state=before', 'open', 'state=after', cwd='/var/tmp')
     assert seen.state('before')['cwd'] == '/var/tmp'
     assert seen.state('after')['cwd'] == '/var/tmp'

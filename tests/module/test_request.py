@@ -31,6 +31,26 @@ def test_request():
             'alice', '/home/alice', '/bin/bash', 'sshd', 'client.example', '/some/where']
 
 
+ASKED = {
+    # who, and what: how often the helper is asked
+    'plain': (machine.PLAIN, ['account', 'setcred', 'open', *child('carol'), 'close'], [1, 2]),
+    'root': ('root', ['account', 'setcred', 'open', *child('root'), 'close'], []),
+    'plain, no account': (machine.PLAIN, ['open', *child('carol'), 'close'], [2]),
+}
+
+
+@pytest.mark.parametrize('name', ASKED)
+def test_how_often(name):
+    """No more often than needed: each is a process of the login."""
+    user, words, operations = ASKED[name]
+    log = machine.DIR / f'asked{next(machine.NUMBER)}'
+    log.touch()
+    with place(answering(says(reply(IGNORED)), log=log)):
+        drive(user, *words)
+    data = log.read_bytes()
+    assert [REQUEST.unpack_from(data, at)[2] for at in range(0, len(data), REQUEST.size)] == operations
+
+
 LOOKING = '''#!/usr/bin/python3 -I
 import os
 with open({log!r}, 'w') as log:
