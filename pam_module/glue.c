@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
+#include <poll.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,10 @@
 #define CHILD_REFUSED 254
 
 static struct box box = { .init = -1, .host_mnt = -1, .host_pid = -1, .call = { .sock = -1 } };
+
+/* For the tenant whose open failed. sshd keeps what modules say then for a shell that never comes:
+ * the child says it, on the client's own channel. */
+static char for_user[SB_TO_USER_MAX];
 
 /* Unloaded between account and open: nobody would end the helper that waits for the latter. */
 __attribute__((destructor)) static void end_resting_helper(void)
@@ -78,6 +83,18 @@ int pam_sm_acct_mgmt(pam_handle_t *pamh, int flags, int argc, const char **argv)
 	return r;
 }
 
+/* The end of a child that must not become the tenant. */
+static void refuse_child(const char *sentence)
+{
+	char line[SB_TO_USER_MAX + 1];
+	struct pollfd client = { .fd = STDERR_FILENO, .events = POLLOUT };
+	int n = snprintf(line, sizeof(line), "%s\n", sentence);
+	if (*sentence && poll(&client, 1, 0) == 1 && client.revents == POLLOUT)
+		n = (int)write(STDERR_FILENO, line, (size_t)n);
+	(void)n;
+	_exit(CHILD_REFUSED);
+}
+
 /* ---- auth: only setcred matters, called by sshd in the child that becomes the tenant's ---- */
 
 int pam_sm_authenticate(pam_handle_t *pamh, int flags, int argc, const char **argv)
@@ -99,7 +116,7 @@ static void end_unopened_tenant(pam_handle_t *pamh, const struct box_args *args)
 	if (pw && (pw->pw_uid == 0 || !box_is_tenant(pamh, pw, args)))
 		return;
 	pam_syslog(pamh, LOG_ERR, "no `open` line of pam_sessbox ran for this tenant");
-	_exit(CHILD_REFUSED);
+	refuse_child(box_cannot_contain);
 }
 
 int pam_sm_setcred(pam_handle_t *pamh, int flags, int argc, const char **argv)
@@ -118,10 +135,12 @@ int pam_sm_setcred(pam_handle_t *pamh, int flags, int argc, const char **argv)
 	/* sshd ignores a failed setcred: the process ends here, and the caller logs why. */
 	if (args.unknown) {
 		box_log_unknown(pamh, &args);
-		_exit(CHILD_REFUSED);
+		refuse_child(box_cannot_contain);
 	}
-	if (box.phase == BOX_DOOMED || box_join(&box, box.said) < 0)
-		_exit(CHILD_REFUSED);
+	if (box.phase == BOX_DOOMED)
+		refuse_child(for_user);
+	if (box_join(&box, box.said) < 0)
+		refuse_child(box_cannot_contain);
 	return PAM_SUCCESS;
 }
 
@@ -132,10 +151,14 @@ int pam_sm_setcred(pam_handle_t *pamh, int flags, int argc, const char **argv)
  * process of the tenant: so the leash stays on for good, and children that come through the hook
  * end.
  */
-static int doom(pam_handle_t *pamh, int result)
+static int doom(pam_handle_t *pamh, int flags, int result, const char *sentence)
 {
 	struct box_error error = { 0 };
 	box.phase = BOX_DOOMED;
+	if (!is_cred_program())
+		box_tell(pamh, flags, sentence);
+	else if (!(flags & PAM_SILENT))
+		snprintf(for_user, sizeof(for_user), "%s", sentence);
 	if (box_token_make(&box, &error) < 0 || box_leash_put(&box.leash, &error) < 0) {
 		errno = error.num;
 		pam_syslog(pamh, LOG_ERR, "%s: %m", error.what);
@@ -195,8 +218,7 @@ static int not_prepared(pam_handle_t *pamh, int flags, const struct passwd *pw, 
 		   error->what);
 	if (allow)
 		return PAM_IGNORE;
-	box_tell(pamh, flags, box_cannot_contain);
-	return doom(pamh, PAM_SYSTEM_ERR);
+	return doom(pamh, flags, PAM_SYSTEM_ERR, box_cannot_contain);
 }
 
 /* The container stands: gets the caller ready. Any failure leaves it as it was found. */
@@ -258,22 +280,26 @@ static int open_contained(pam_handle_t *pamh, int flags, const struct passwd *pw
 	int r = ask_open(pw, &q, &reply, &error);
 	if (r < 0) {
 		box_call_end(&box.call);
-		r = box_without_answer(pamh, flags, pw, &error);
-		return r == PAM_IGNORE ? r : doom(pamh, r);
+		r = box_without_answer(pamh, flags | PAM_SILENT, pw, &error);
+		return r == PAM_IGNORE ? r : doom(pamh, flags, r, box_cannot_contain);
 	}
 	if (args->debug)
 		pam_syslog(pamh, LOG_DEBUG, "open of '%s': verdict %u, session %u, %zu descriptors",
 			   pw->pw_name, reply.reply.verdict, reply.reply.session, reply.n);
-	r = box_interpret(pamh, flags, pw, &reply.reply);
+	r = box_interpret(pamh, flags | PAM_SILENT, pw, &reply.reply);
 	box.expected = 0;
 	if (r == PAM_SUCCESS) {
 		if (!expected)
 			box_share_nss(pw, -1);
+		box_tell(pamh, flags, reply.reply.to_user);
 		return prepare(pamh, flags, pw, &reply);
 	}
 	box_call_end(&box.call);
 	box_reply_close(&reply);
-	return r == PAM_IGNORE ? r : doom(pamh, r);
+	if (r != PAM_IGNORE)
+		return doom(pamh, flags, r, box_sentence(&reply.reply));
+	box_tell(pamh, flags, reply.reply.to_user);
+	return r;
 }
 
 int pam_sm_open_session(pam_handle_t *pamh, int flags, int argc, const char **argv)
@@ -285,7 +311,7 @@ int pam_sm_open_session(pam_handle_t *pamh, int flags, int argc, const char **ar
 	const struct passwd *pw = box_find_user(pamh);
 	/* The account phase knew him; a directory that has gone since is no way onto the host. */
 	if (!pw)
-		return doom(pamh, PAM_USER_UNKNOWN);
+		return doom(pamh, flags, PAM_USER_UNKNOWN, box_cannot_contain);
 	if (pw->pw_uid == 0)
 		return PAM_IGNORE;
 	if (box.phase != BOX_IDLE) {
@@ -300,8 +326,7 @@ int pam_sm_open_session(pam_handle_t *pamh, int flags, int argc, const char **ar
 	pam_syslog(pamh, LOG_ERR, "wrong line in the PAM stack: %s", why);
 	if (!box_is_tenant(pamh, pw, &args))
 		return PAM_IGNORE;
-	box_tell(pamh, flags, box_cannot_contain);
-	return doom(pamh, PAM_SYSTEM_ERR);
+	return doom(pamh, flags, PAM_SYSTEM_ERR, box_cannot_contain);
 }
 
 static void log_child(pam_handle_t *pamh)

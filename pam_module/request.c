@@ -86,6 +86,11 @@ void box_tell(pam_handle_t *pamh, int flags, const char *sentence)
 		pam_error(pamh, "%s", sentence);
 }
 
+const char *box_sentence(const struct sb_reply *reply)
+{
+	return *reply->to_user ? reply->to_user : box_cannot_contain;
+}
+
 /* What a verdict means in PAM's words, and how loud it is. */
 static const struct {
 	enum sb_verdict verdict;

@@ -28,6 +28,8 @@ struct sb_request box_make_request(pam_handle_t *pamh, const struct passwd *pw,
 /* One sentence to the user, unless PAM_SILENT. */
 extern const char box_cannot_contain[];
 void box_tell(pam_handle_t *pamh, int flags, const char *sentence);
+/* The one for a refused login. */
+const char *box_sentence(const struct sb_reply *reply);
 
 /* Logs and tells what the verdict asks for, and returns what it is to PAM. */
 int box_interpret(pam_handle_t *pamh, int flags, const struct passwd *pw,

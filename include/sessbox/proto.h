@@ -90,6 +90,7 @@ enum sb_reply_bit {
 #define SB_REPLY_FD_MORE 2
 
 #define SB_GROUPS_MAX 256
+#define SB_TO_USER_MAX 160
 
 struct sb_reply {
 	uint32_t magic;
@@ -101,7 +102,7 @@ struct sb_reply {
 	uint32_t ns_flags; /* CLONE_NEW* for the child's setns; NEWPID is the caller's */
 	uint32_t n_groups;
 	uint32_t groups[SB_GROUPS_MAX]; /* supplementary groups the tenant keeps */
-	char to_user[160];		/* one sentence, or "" */
+	char to_user[SB_TO_USER_MAX];	/* one sentence, or "" */
 	char to_log[256];
 };
 

@@ -210,7 +210,7 @@ def measure(rounds):
     log = scene.drain_log()
     try:
         with scene.driver_as_sshd():
-            memory = measure_memory(5)
+            memory = measure_memory(min(rounds, 5))
             with scene.session_of([SECOND]):
                 scene.write_spec(SECOND)
                 series = Series()

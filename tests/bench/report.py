@@ -49,11 +49,11 @@ READING = '''\
 ## How to read it
 
 Times are milliseconds of wall clock. All series were taken in turn, round by round, in one run, in
-a throw-away copy of the machine whose cgroup has the largest CPU weight; no sample is left out. The
-driver does what sshd does - open through libpam, fork, setcred in the child, close - and is a new
-process each time; the clock runs while open and the child's setcred do. (c) and (c2) are one small
-program that makes the same mounts, namespaces, cgroups and limits without any check, record or
-lock. An interval is the middle 95 % of {resamples} resamplings of the rounds.
+a throw-away copy of the machine (on v1 its cgroup takes the largest CPU weight); no sample is left
+out. The driver does what sshd does - open through libpam, fork, setcred in the child, close - and
+is a new process each time; the clock runs while open and the child's setcred do. (c) and (c2) are
+one small program that makes the same mounts, namespaces, cgroups and limits without any check,
+record or lock. An interval is the middle 95 % of {resamples} resamplings of the rounds.
 
 The helper of the account phase, which sshd runs just before, stays and serves the open: its start,
 the configuration and the look-up of groups are in the line of the account phase, not in (a) and

@@ -8,6 +8,7 @@ import grp
 import json
 import os
 import pwd
+import select
 import shlex
 import socket
 import subprocess
@@ -103,6 +104,7 @@ PubkeyAuthentication yes
 PasswordAuthentication yes
 KbdInteractiveAuthentication yes
 AcceptEnv SESSBOX_*
+LoginGraceTime 600
 MaxStartups 200
 MaxSessions 20
 PrintMotd no
@@ -238,7 +240,9 @@ def config(**classes):
 
 def argv(user, command=(), tty=False, opts=()):
     options = ['IdentitiesOnly=yes', f'UserKnownHostsFile={DIR}/known_hosts', 'GlobalKnownHostsFile=none',
-               'StrictHostKeyChecking=yes', 'NumberOfPasswordPrompts=1', 'UpdateHostKeys=no']
+               'StrictHostKeyChecking=yes', 'NumberOfPasswordPrompts=1', 'UpdateHostKeys=no',
+               # an emulated machine is slow at the others
+               'KexAlgorithms=curve25519-sha256', 'Ciphers=chacha20-poly1305@openssh.com']
     options = [word for option in options for word in ('-o', option)]
     command = [command] if isinstance(command, str) else list(command)
     return ['ssh', '-F', 'none', '-i', str(DIR / 'key'), '-p', str(STATE['port']), *options, *opts,
@@ -303,11 +307,24 @@ def probe(user, **options):
     return json.loads(text[text.index('{'):])
 
 
+def line(process, stream='stdout', timeout=30):
+    """The next line a client prints, '' at its end; read by bytes, so that nothing is read ahead."""
+    fd, until, read = getattr(process, stream).fileno(), time.monotonic() + timeout * host.SLOW, b''
+    while not read.endswith(b'\n'):
+        ready, _, _ = select.select([fd], [], [], max(0, until - time.monotonic()))
+        assert ready, f'{process.args[-2:]} printed no line in {timeout * host.SLOW:.0f} s: {read!r}'
+        byte = os.read(fd, 1)
+        if not byte:
+            break
+        read += byte
+    return read.decode()
+
+
 def held(user, command='exec cat', tty=False, opts=()):
     """A login that has come in and stays until its stdin is closed or the case ends."""
     process = client(argv(user, f'echo ready; {command}', tty, opts), stdin=subprocess.PIPE)
-    line = process.stdout.readline()
-    assert line.strip() == 'ready', f'{user} did not come in: {line!r} {finish(process)}'
+    first = line(process)
+    assert first.strip() == 'ready', f'{user} did not come in: {first!r} {finish(process)}'
     return process
 
 

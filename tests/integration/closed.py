@@ -1,14 +1,12 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """7. Fail closed: in time, with one clear sentence for the user and the reason in the log; root is
 still in, and nothing is left."""
-import contextlib
 import functools
 import os
 import re
 import shutil
 import signal
 import time
-from pathlib import Path
 
 import box
 import host
@@ -26,15 +24,14 @@ def sentence(done):
     return [line for line in (done.out + done.err).splitlines() if not OF_SSH.match(line)]
 
 
-def refused(user='alice', seconds=10, by_open=False):
-    """No command of the user's runs, he is told so in one sentence, the admin is told why. When open
-    refuses, sshd has no way left to tell him: what modules say then is shown by the child that ends."""
+def refused(user='alice', seconds=10):
+    """No command of the user's runs, he is told so in one sentence, the admin is told why."""
     mark, start = host.log_mark(), time.monotonic()
     done = box.ssh(user, GOT_IN, timeout=seconds)
     assert done.rc in (254, 255) and 'got-in' not in done.out, done
     assert time.monotonic() - start < seconds * host.SLOW
     said = sentence(done)
-    assert len(said) == 1 or by_open and not said, said
+    assert len(said) == 1, said
     assert all(20 < len(line) < 160 and line.endswith('.') for line in said), said
     host.log_has(mark, 'sessbox')
 
@@ -158,23 +155,19 @@ def steps():
     return [line.split()[:2] for line in lines]
 
 
-def step_goes_wrong(kind, table, index, before):
-    box.FAULT.write_text(f'{kind}:{table}:{index}\n')
-    refused('alice', by_open=True)
-    box.FAULT.unlink()
-    if kind != 'fail':  # nobody was left to undo it: the next login does
-        enters('alice')
-    host.settle(before, 5)
-
-
-def every_step(kind):
+def every_step(kind, mend):
+    """What is left of a login that goes wrong there is nothing, once `mend` has been called."""
     before, wrong = host.snapshot(), []
     with box.helper_is(box.FAULT_HELPER):
         with box.session('alice'):
             box.the_container('alice')
         for table, index in steps():
+            box.FAULT.write_text(f'{kind}:{table}:{index}\n')
             try:
-                step_goes_wrong(kind, table, index, before)
+                refused('alice')
+                box.FAULT.unlink()
+                mend()
+                host.settle(before, 5)
             except AssertionError as error:
                 wrong.append(f'{kind}:{table}:{index}: {error}'.splitlines()[0])
                 box.FAULT.unlink(missing_ok=True)
@@ -183,32 +176,24 @@ def every_step(kind):
     assert not wrong, '\n'.join(wrong)
 
 
+def collected():
+    assert box.sessctl('gc').rc == 0
+
+
 @case(7)
 def every_step_fails():
-    every_step('fail')
+    every_step('fail', lambda: None)
 
 
 @case(7)
-def helper_is_killed_in_every_step():
-    every_step('kill')
+def helper_is_killed_in_every_step_and_gc_cleans_up():
+    every_step('kill', collected)
 
 
 @case(7)
-def helper_hangs_in_every_step():
+def helper_hangs_in_every_step_and_the_next_login_cleans_up():
     box.config(tenants={'TimeoutSec': '1'})
-    every_step('hang')
-
-
-@case(7)
-def gc_removes_what_killed_helpers_left():
-    before = host.snapshot()
-    with box.helper_is(box.FAULT_HELPER):
-        for table, index in steps():
-            box.FAULT.write_text(f'kill:{table}:{index}\n')
-            refused('alice', by_open=True)
-    box.FAULT.unlink()
-    assert box.sessctl('gc').rc == 0
-    host.settle(before)
+    every_step('hang', lambda: enters('alice'))
 
 
 @case(7)
@@ -456,12 +441,12 @@ def one_of_two_monitors_is_killed():
 def killing_ones_sshd_leaves_records_of_others_alone():
     count = len(last('carol'))
     carol = box.client(box.argv('carol', 'tty; exec cat', tty=True), stdin=-1)
-    number = int(carol.stdout.readline().strip().rpartition('/')[2])
+    number = int(box.line(carol).strip().rpartition('/')[2])
     with box.session('alice') as run:
         channel = {'opts': run.keywords['opts'], 'tty': True}
         held = [box.client(box.argv('alice', 'tty; exec cat', **channel), stdin=-1) for _ in range(number + 1)]
         for client in held:
-            assert '/dev/pts/' in client.stdout.readline()
+            assert '/dev/pts/' in box.line(client)
         run('kill -9 $PPID')
         host.wait_for('alice is out', lambda: not host.of_user('alice'))
     assert 'carol' in who() and carol.poll() is None

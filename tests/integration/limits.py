@@ -30,7 +30,7 @@ def share(*users):
 
 def spinning(user, *cpu):
     process = box.client(box.argv(user, box.script('spin.py', 60 * host.SLOW, *cpu)))
-    line = process.stdout.readline()
+    line = box.line(process)
     assert line == 'spinning\n', (line, box.finish(process))
     return process
 
@@ -38,7 +38,7 @@ def spinning(user, *cpu):
 @case(3)
 def memory_kills_the_process_and_not_the_login():
     box.config(tenants={'MemoryMax': '64M', 'MemorySwapMax': '0'})
-    with box.session('bob') as bob, box.session('alice') as alice:
+    with box.session('bob'), box.session('alice') as alice:
         for _ in range(2):
             eaten = alice(f'{box.script("eat.py", 128)}; echo status $?')
             assert 'ate' not in eaten.out and eaten.out.endswith('status 137\n'), eaten
@@ -55,7 +55,7 @@ def memory_of_one_leaves_the_other_alone():
     def quick(_):
         return box.ssh('bob', 'echo in').out
 
-    with box.session('bob') as bob, box.session('alice') as alice, ThreadPoolExecutor(2) as pool:
+    with box.session('bob'), box.session('alice') as alice, ThreadPoolExecutor(2) as pool:
         hungry = box.client(box.argv('alice', f'while :; do {box.script("eat.py", 128)}; done'))
         host.wait_for('memory kills', lambda: host.oom_kills('alice') >= 1)
         assert list(pool.map(quick, range(20))) == ['in\n'] * 20
@@ -141,7 +141,7 @@ def lowering_memory_below_its_use_needs_force():
     box.config(tenants={'MemoryMax': '256M', 'MemorySwapMax': '0'})
     with box.session('alice') as alice:
         full = box.client(box.argv('alice', box.script('eat.py', 96, 600)))
-        assert full.stdout.readline() == 'ate 96\n' and alice('true').rc == 0
+        assert box.line(full) == 'ate 96\n' and alice('true').rc == 0
         warned = box.sessctl('limit', 'alice', 'MemoryMax=32M', '--runtime')
         assert warned.rc != 0 and '--force' in warned.err, warned
         assert host.memory_max('alice') == 256 * MIB
@@ -169,21 +169,21 @@ def tasks_can_be_changed_under_a_running_login():
 @case(3)
 def a_changed_limit_is_kept_unless_it_is_for_the_runtime():
     box.config(tenants={'TasksMax': '50'})
-    with box.session('alice') as alice:
+    with box.session('alice'):
         limit('alice', 'TasksMax=70')
         assert host.tasks_max('alice') == 70
     host.wait_for('the container is gone', lambda: not box.containers('alice'))
-    with box.session('alice') as alice:
+    with box.session('alice'):
         assert host.tasks_max('alice') == 70
         assert [row['value'] for row in box.answer('show', 'alice')['limits'] if row['limit'] == 'TasksMax'] == [70]
-    with box.session('bob') as bob:
+    with box.session('bob'):
         assert host.tasks_max('bob') == 50
 
 
 @case(3)
 def show_tells_limits_and_usage():
     box.config(tenants={'MemoryMax': '128M', 'TasksMax': '40', 'CPUQuota': '70%', 'CPUWeight': '150'})
-    with box.session('alice') as alice:
+    with box.session('alice'):
         shown = box.answer('show', 'alice')
         limits = {row['limit']: row['value'] for row in shown['limits'] if row['supported']}
         assert limits['MemoryMax'] == 128 * MIB and limits['TasksMax'] == 40, limits

@@ -33,7 +33,7 @@ def two_users_at_once_stand_in_who():
 
 @case(6)
 def a_login_that_has_no_terminal_stands_in_who():
-    with box.session('alice') as alice:
+    with box.session('alice'):
         assert who().count('alice') == 1
     host.wait_for('alice is out of who', lambda: 'alice' not in who())
 
@@ -74,10 +74,9 @@ def utmp_does_not_grow():
     def size():
         return Path('/run/utmp').stat().st_size
 
-    for _ in range(3):
-        box.out_of('alice', 'true', tty=True)
+    box.out_of('alice', 'true', tty=True)
     first = size()
-    for _ in range(5):
+    for _ in range(3):
         box.out_of('alice', 'true', tty=True)
     assert size() == first
 

@@ -98,7 +98,7 @@ def the_last_logout_leaves_nothing():
 def a_login_while_it_ends_gets_a_new_container():
     box.config(tenants={'TimeoutStopSec': '5'})
     first = box.held('alice', f'{STUBBORN} readlink /proc/self/ns/pid; exec cat')
-    old = first.stdout.readline().strip()
+    old = box.line(first).strip()
     box.leave(first)
     host.wait_for('retiring', lambda: box.the_container('alice')['state'] == 'retiring', 3)
     with box.session('alice') as second:
@@ -115,6 +115,8 @@ def logins_racing_with_the_end_all_succeed():
     def loop(_):
         return [box.ssh('alice', 'readlink /proc/self/ns/pid') for _ in range(8)]
 
+    assert box.out_of('alice', 'readlink /proc/self/ns/pid') != outside
+
     with ThreadPoolExecutor(3) as pool:
         done = [result for results in pool.map(loop, range(3)) for result in results]
     assert all(d.rc == 0 and d.out.startswith('pid:') and d.out.strip() != outside for d in done), done
@@ -123,7 +125,7 @@ def logins_racing_with_the_end_all_succeed():
 @case(2)
 def list_shows_what_there_is():
     term = box.terminal('alice')
-    with box.session('bob') as bob:
+    with box.session('bob'):
         alice, other = box.the_session('alice'), box.the_session('bob')
         assert (alice['tty'], other['tty']) == ('pts/0', None)
         for row in (alice, other):

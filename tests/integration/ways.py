@@ -261,7 +261,7 @@ def connected(port):
 def echo_server_inside(user='alice'):
     """A server the tenant runs; yields its port."""
     served = box.client(box.argv(user, f"python3 -c '{ECHO}'", tty=False), stdin=subprocess.PIPE)
-    line = served.stdout.readline()
+    line = box.line(served)
     assert line.strip().isdigit(), (line, box.finish(served))
     try:
         yield int(line)
@@ -313,7 +313,7 @@ def local_forwarding_reaches_the_private_network():
 def remote_forwarding():
     with echo_server_outside() as there:
         client = forwarding('-R', f'127.0.0.1:0:127.0.0.1:{there}')
-        port = client.stderr.readline().split()[2]
+        port = box.line(client, 'stderr').split()[2]
         asked = box.out_of('alice', f'exec 3<>/dev/tcp/127.0.0.1/{port}; echo hello >&3; head -n1 <&3')
         assert asked == 'HELLO', asked
         box.stop(client)
@@ -324,7 +324,7 @@ def remote_forwarding_listens_in_the_private_network():
     box.config(tenants={'PrivateNetwork': 'yes'})
     with echo_server_outside() as there:
         client = forwarding('-R', f'127.0.0.1:0:127.0.0.1:{there}')
-        port = client.stderr.readline().split()[2]
+        port = box.line(client, 'stderr').split()[2]
         with socket.socket() as direct:
             assert direct.connect_ex(('127.0.0.1', int(port))) != 0, 'the port is open on the host'
         asked = box.out_of('alice', f'exec 3<>/dev/tcp/127.0.0.1/{port}; echo hello >&3; head -n1 <&3')
@@ -417,10 +417,10 @@ def ten_channels_are_one_session():
 def at_once(users):
     """Log them all in, look at them while all are in, let them all go; namespace by login."""
     before = host.snapshot()
-    opts = ['-o', 'ConnectTimeout=60']
-    clients = [box.client(box.argv(user, f'{NAMESPACE}; exec cat', opts=opts), stdin=subprocess.PIPE)
-               for user in users]
-    spaces = [client.stdout.readline().strip() for client in clients]
+    assert box.out_of(users[0], NAMESPACE) != outside()
+    host.settle(before)
+    clients = [box.client(box.argv(user, f'{NAMESPACE}; exec cat'), stdin=subprocess.PIPE) for user in users]
+    spaces = [box.line(client).strip() for client in clients]
     assert all(s.startswith('pid:') for s in spaces), [(s, box.finish(c)) for s, c in zip(spaces, clients)
                                                        if not s.startswith('pid:')]
     listed = [s['user'] for s in box.sessions() if s['user'] in users]

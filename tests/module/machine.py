@@ -104,6 +104,7 @@ class Driver:
         self.socket.settimeout(40)
         with theirs:
             options.setdefault('stdin', subprocess.DEVNULL)
+            self.errors = options.setdefault('stderr', tempfile.TemporaryFile())
             self.process = subprocess.Popen(
                 [str(program), str(theirs.fileno()), *map(str, words)], pass_fds=[theirs.fileno()],
                 env={'PATH': '/usr/sbin:/usr/bin:/sbin:/bin', 'SESSBOX_TEST': 'kept'},
@@ -156,8 +157,11 @@ class Driver:
 
     @property
     def said(self):
-        """The module's words to the user; pam_debug repeats its arguments."""
+        """The module's words to the user, by libpam and then by children that it ends; pam_debug
+        repeats its arguments."""
         words = [rest.split(' ', 1)[1] for rest in self.all('say')]
+        self.errors.seek(0)
+        words += self.errors.read().decode().splitlines()
         return [word for word in words if '=abort' not in word and '=success' not in word]
 
     @property

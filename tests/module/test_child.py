@@ -282,7 +282,7 @@ def test_init_stopped():
     first.until('now')
     pid = named('sessbox-init')[0]
     os.kill(pid, signal.SIGSTOP)
-    second = drive(TENANT, 'open')
+    second = drive(TENANT, 'open', *child('alice'))
     assert second.code('open') == SYSTEM_ERR
     assert len(second.said) == 1
     os.kill(pid, signal.SIGCONT)

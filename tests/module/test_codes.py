@@ -2,6 +2,7 @@
 """What the module answers to whom, line by line of its stack."""
 import machine
 import pytest
+import stub
 from machine import DENIED, IGNORE, SUCCESS, SYSTEM_ERR, UNKNOWN_USER, begin, child, drive, stack
 
 import host
@@ -68,7 +69,7 @@ WRONG = {
 def test_wrong_line_refuses_tenants(name):
     lines, want, word = WRONG[name]
     mark = host.log_mark()
-    seen = drive(machine.TENANT, 'account', 'open', 'close', directory=stack(**lines))
+    seen = drive(machine.TENANT, 'account', 'open', *child('alice'), 'close', directory=stack(**lines))
     assert refusal(seen) == want
     assert len(seen.said) == 1, seen.said
     host.log_has(mark, word)
@@ -91,6 +92,7 @@ def test_unknown_argument_on_the_auth_line():
     mark = host.log_mark()
     seen = drive(machine.TENANT, *ALL, directory=stack(auth='join=cred colour=green'))
     assert seen.children == ['exit 254']
+    assert seen.said == [stub.SENTENCE]
     host.log_has(mark, 'colour=green')
 
 
@@ -112,6 +114,7 @@ def test_open_line_missing(name):
     mark = host.log_mark()
     seen = drive(machine.TENANT, 'account', 'setcred', *child('alice'), directory=stack(**NO_OPEN[name]))
     assert seen.children == ['exit 254']
+    assert seen.said == [stub.SENTENCE]
     host.log_has(mark, 'no `open` line')
 
 
@@ -173,8 +176,8 @@ def test_silence():
 
 
 def test_one_sentence_each():
-    seen = drive(machine.TENANT, 'account', 'open', directory=stack(account='x', open='x'))
-    assert seen.said == ['Your session cannot be set up right now. Please tell the administrator.'] * 2
+    seen = drive(machine.TENANT, 'account', 'open', *child('alice'), directory=stack(account='x', open='x'))
+    assert seen.said == [stub.SENTENCE] * 2
 
 
 # conf=
