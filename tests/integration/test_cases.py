@@ -13,7 +13,7 @@ for name in FILES_OF_CASES:
     importlib.import_module(name)  # fills the table
 
 # SESSBOX_TEST_GROUPS="1 2": these groups alone.
-GROUPS = os.environ.get('SESSBOX_TEST_GROUPS', '1 2 3 4 5 6 7').split()
+GROUPS = os.environ.get('SESSBOX_TEST_GROUPS', '').split() or {str(entry.group) for entry in CASES}
 RUNS = [pytest.param(entry, contained, id=f'{entry.name}-{"with" if contained else "without"}')
         for entry in sorted(CASES, key=lambda entry: entry.group) if str(entry.group) in GROUPS
         for contained in (True, False)]
