@@ -120,7 +120,7 @@ check:
 
 # What takes longer than a check may.
 check-all: check
-	tests/check vm-all vm-without
+	tests/check storm vm-all vm-without
 	tests/fuzz/run
 	$(MAKE) bench
 

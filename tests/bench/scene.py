@@ -21,7 +21,7 @@ HELPER = Path('/usr/libexec/sessbox/sessbox-helper')
 CGROUPS = Path('/sys/fs/cgroup')
 MS_BIND = 4096
 FIRST, SECOND = 'bench-first', 'bench-second'
-IDLE = [f'bench-idle{i}' for i in range(10)]
+IDLE = [f'bench-idle{i}' for i in range(500)]
 PORTS = {'with': 2201, 'without': 2202}
 
 CONFIG = '''\
@@ -30,6 +30,7 @@ Contain=no
 
 [tenants]
 MatchGroups=tenants
+MatchUIDs=1000-9999
 Contain=yes
 MemoryMax=256M
 MemorySwapMax=0
@@ -92,8 +93,20 @@ def take_precedence():
 
 def make_users():
     sh('groupadd', 'tenants')
-    for user in (FIRST, SECOND, *IDLE):
+    for user in (FIRST, SECOND):
         sh('useradd', '-m', '-s', '/bin/sh', '-G', 'tenants', user)
+    make_idle_users()
+
+
+def make_idle_users():
+    """As useradd would, which takes too long for so many."""
+    gid, first = pwd.getpwnam(SECOND).pw_gid, pwd.getpwnam(SECOND).pw_uid + 1
+    with open('/etc/passwd', 'a', encoding='ascii') as users:
+        for uid, user in enumerate(IDLE, first):
+            home = Path('/home', user)
+            home.mkdir(mode=0o700)
+            os.chown(home, uid, gid)
+            users.write(f'{user}:x:{uid}:{gid}::{home}:/bin/sh\n')
 
 
 def make_files():

@@ -12,8 +12,10 @@ from conftest import FILES_OF_CASES
 for name in FILES_OF_CASES:
     importlib.import_module(name)  # fills the table
 
-# SESSBOX_TEST_GROUPS="1 2": these groups alone.
-GROUPS = os.environ.get('SESSBOX_TEST_GROUPS', '').split() or {str(entry.group) for entry in CASES}
+# SESSBOX_TEST_GROUPS="1 2": these groups alone; "!15": all but this one.
+WORDS = os.environ.get('SESSBOX_TEST_GROUPS', '').split()
+GROUPS = {word for word in WORDS if word[0] != '!'} or {str(entry.group) for entry in CASES}
+GROUPS -= {word[1:] for word in WORDS if word[0] == '!'}
 RUNS = [pytest.param(entry, contained, id=f'{entry.name}-{"with" if contained else "without"}')
         for entry in sorted(CASES, key=lambda entry: entry.group) if str(entry.group) in GROUPS
         for contained in (True, False)]
