@@ -49,6 +49,9 @@ void ctl_check_programs(const struct ctl_host *host, struct ctl_findings *findin
 void ctl_check_pam_sshd(const struct ctl_host *host, struct ctl_findings *findings);
 void ctl_check_pam_others(const struct ctl_host *host, struct ctl_findings *findings);
 void ctl_check_sshd(const struct ctl_host *host, struct ctl_findings *findings);
+/* One ChrootDirectory line of a file of sshd's. */
+void ctl_check_chroot(const struct ctl_host *host, const char *file, const char *text,
+		      struct ctl_findings *findings);
 void ctl_check_kernel(const struct ctl_host *host, struct ctl_findings *findings);
 void ctl_check_cgroup(const struct ctl_host *host, struct ctl_findings *findings);
 void ctl_check_host(const struct ctl_host *host, struct ctl_findings *findings);

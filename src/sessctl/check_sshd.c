@@ -30,14 +30,13 @@ static const struct {
 } settings[] = {
 	{ "usepam", "yes", CTL_ERROR, "sshd does not use PAM: nobody is contained",
 	  "UsePAM yes in sshd_config" },
-	{ "chrootdirectory", "none", CTL_WARNING,
-	  "sshd changes root inside the container, which has no capability for it",
-	  "leave ChrootDirectory to those who are not contained" },
 	{ "permituserenvironment", "no", CTL_NOTE,
 	  "users set the environment of their programs before a shell runs",
 	  "PermitUserEnvironment no in sshd_config" },
 	{ "gssapistorecredentialsonrekey", "no", CTL_WARNING,
-	  "sshd's monitor switches to the user when keys are exchanged again, and cannot",
+	  "when keys are exchanged again with new credentials, sshd's monitor switches to the "
+	  "user, "
+	  "which it may not: the tenant's connection ends",
 	  "GSSAPIStoreCredentialsOnRekey no in sshd_config" },
 };
 
@@ -118,6 +117,21 @@ static void check_answer(struct ctl_findings *findings)
 
 /* ---- what sshd -T does not show: Match blocks ---- */
 
+/* The value of a line with this keyword, without quotes; NULL = another line. */
+static char *value_of(char *line, const char *keyword)
+{
+	line += strspn(line, " \t");
+	size_t len = strcspn(line, " \t=");
+	if (len != strlen(keyword) || strncasecmp(line, keyword, len) != 0)
+		return NULL;
+	line += len;
+	line += strspn(line, " \t=");
+	const char *ends = *line == '"' ? "\"" : " \t";
+	line += *line == '"';
+	line[strcspn(line, ends)] = '\0';
+	return line;
+}
+
 static void scan_file(const struct ctl_host *host, const char *path, struct ctl_findings *findings)
 {
 	cleanup_free char *text = malloc(65536);
@@ -125,14 +139,9 @@ static void scan_file(const struct ctl_host *host, const char *path, struct ctl_
 	if (!text || ctl_host_read(host, path, text, 65536) < 0)
 		return;
 	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
-		line += strspn(line, " \t");
-		size_t len = strcspn(line, " \t=");
-		const char *value = line + len + strspn(line + len, " \t=");
-		if (len == 15 && strncasecmp(line, "ChrootDirectory", len) == 0 &&
-		    strncasecmp(value, "none", 4) != 0)
-			ctl_find(findings, CTL_WARNING,
-				 "leave ChrootDirectory to those who are not contained",
-				 "/%s: ChrootDirectory fails for users who are contained", path);
+		const char *value = value_of(line, "ChrootDirectory");
+		if (value && strcasecmp(value, "none") != 0)
+			ctl_check_chroot(host, path, value, findings);
 	}
 }
 

@@ -91,8 +91,8 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def write_sshd_config():
-    (DIR / 'sshd_config').write_text(f'''
+def write_sshd_config(more='', without=()):
+    text = f'''
 Port {STATE['port']}
 ListenAddress 127.0.0.1
 HostKey {DIR}/hostkey
@@ -109,9 +109,11 @@ MaxStartups 200
 MaxSessions 20
 PrintMotd no
 Subsystem sftp /usr/lib/openssh/sftp-server
-Match User ivan
+{more}Match User ivan
     ForceCommand internal-sftp
-''')
+'''
+    kept = [line for line in text.splitlines() if not line or line.split()[0] not in without]
+    replace(DIR / 'sshd_config', '\n'.join(kept) + '\n')
     key = (DIR / 'hostkey.pub').read_text()
     (DIR / 'known_hosts').write_text(f'[127.0.0.1]:{STATE["port"]} {key}')
 
@@ -140,6 +142,29 @@ def start_sshd():
     host.wait_for('sshd answers', answers)
 
 
+def stop_sshd():
+    """The one that listens; who is in stays."""
+    STATE['sshd'].terminate()
+    STATE['sshd'].wait()
+
+
+def restart_sshd():
+    stop_sshd()
+    start_sshd()
+
+
+@contextlib.contextmanager
+def sshd_says(more, without=()):
+    """sshd with these lines in its configuration, and without those of the keywords given."""
+    write_sshd_config(more, without)
+    restart_sshd()
+    try:
+        yield
+    finally:
+        write_sshd_config()
+        restart_sshd()
+
+
 def hold_back_user_managers():
     """Starting and stopping them is most of a login's time in an emulated machine; logind's sessions
     are there all the same."""
@@ -166,8 +191,7 @@ def set_up():
 
 def tear_down():
     PAM.write_text(STATE['stack'])
-    STATE['sshd'].terminate()
-    STATE['sshd'].wait()
+    stop_sshd()
     CONFIG.unlink(missing_ok=True)
 
 

@@ -8,7 +8,8 @@ import pytest
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'lib'))
 
-FILES_OF_CASES = ('inside', 'sharing', 'limits', 'ways', 'plain', 'records', 'closed', 'storm')
+FILES_OF_CASES = ('inside', 'sharing', 'limits', 'ways', 'plain', 'records', 'closed', 'storm',
+                  'features')
 pytest.register_assert_rewrite('box', 'host', *FILES_OF_CASES)
 
 if os.environ.get('SESSBOX_TEST_WHERE') not in ('sandbox', 'vm'):

@@ -87,12 +87,12 @@ def a_login_shell_reads_its_stdin():
 
 # passwords: there auth and account run in another child of sshd than with a key
 
-def with_password(method):
+def with_password(methods, with_key='no'):
     box.run('chpasswd', input=f'alice:{PASSWORD}\n')
     ask = box.DIR / 'askpass'
     box.replace(ask, f'#!/bin/sh\necho {PASSWORD}\n', 0o755)
     env = {**os.environ, 'SSH_ASKPASS': str(ask), 'SSH_ASKPASS_REQUIRE': 'force'}
-    opts = ['-o', f'PreferredAuthentications={method}', '-o', 'PubkeyAuthentication=no']
+    opts = ['-o', f'PreferredAuthentications={methods}', '-o', f'PubkeyAuthentication={with_key}']
     try:
         return box.ssh('alice', NAMESPACE, opts=opts, env=env)
     finally:

@@ -82,3 +82,13 @@ def test_caller_without_the_capability():
     assert seen.code('open') == SYSTEM_ERR
     assert changed(seen.state('before'), seen.state('after'), ('fd/', 'children')) == {}
     assert seen.children == ['exit 254']
+
+
+def test_the_caller_lowers_its_euid_to_the_tenants():
+    """sshd's monitor does with GSSAPIStoreCredentialsOnRekey, and ends when it may not: then the
+    session is closed as any other."""
+    seen = drive(TENANT, 'account', 'open', f'swap={UID}', 'fork', f'setuid={UID}', 'done', 'close')
+    assert seen.all('swap') == [f'{EPERM} 0'], seen.told
+    assert seen.codes('setuid') == [EPERM] and seen.code('close') == SUCCESS, seen.told
+    without = drive(TENANT, 'account', f'swap={UID}')
+    assert without.all('swap') == ['0 0'], without.told
