@@ -107,7 +107,7 @@ uninstall:
 		$(DESTDIR)$(unitdir)/sessbox-tenants.service \
 		$(patsubst $B/man/%.5,$(DESTDIR)$(mandir)/man5/%.5,$(filter %.5,$(man))) \
 		$(patsubst $B/man/%.8,$(DESTDIR)$(mandir)/man8/%.8,$(filter %.8,$(man)))
-	rm -rf $(DESTDIR)$(libexecdir) $(DESTDIR)$(docdir)
+	rm -rf $(DESTDIR)$(libexecdir) $(DESTDIR)$(docdir) $(DESTDIR)/var/lib/sessbox
 
 demo:
 	tests/prepare build demo

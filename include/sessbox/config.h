@@ -27,6 +27,7 @@
 #define SB_CONFIG_FILE "sessbox.conf"
 #define SB_CONFIG_DROPINS "sessbox.d"
 #define SB_CONFIG_RUNTIME "/run/sessbox/sessbox.d"
+#define SB_STATE_DIR "/var/lib/sessbox"
 
 #define SB_CLASS_DEFAULTS "defaults"
 
@@ -125,8 +126,10 @@ struct sb_class {
 
 struct sb_config {
 	struct sb_strv files;	  /* those read, in order */
+	struct sb_strv texts;	  /* what was in each */
 	struct sb_class *classes; /* in order of first appearance */
 	size_t n;
+	bool kept; /* the last good one, not what the files say now */
 };
 
 /*
@@ -137,6 +140,18 @@ struct sb_config {
  */
 int sb_config_load(const char *conf_dir, const char *runtime_dir, struct sb_config **ret,
 		   struct sb_err *err);
+
+/*
+ * Keeps a configuration that has loaded as the last good one: all of its files in one of ours,
+ * replaced whole, in SB_STATE_DIR. Writes only if it has changed. Root's only.
+ */
+int sb_config_keep(const struct sb_config *config, struct sb_err *err);
+
+/*
+ * Loads the last good one, with the names its files had. Those of SB_CONFIG_RUNTIME are left out
+ * after the boot they were made in. As sb_config_load; -ENOENT: none has been kept.
+ */
+int sb_config_load_kept(struct sb_config **ret, struct sb_err *err);
 
 /*
  * Checks one "Key=value" pair as the loader does (for `sessctl limit`): a text that passes can be

@@ -6,27 +6,6 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Classes by name, and where in the files each was seen last. */
-struct index_row {
-	size_t class;
-	size_t file;
-	unsigned int line;
-};
-
-/* Lines of the current section that set a key: "Key=" and "Key+=". */
-struct seen {
-	unsigned int set;
-	unsigned int append;
-};
-
-struct loader {
-	struct sb_config *config;
-	uid_t owner;
-	struct index_row *index; /* config->n rows, sorted by the class' name */
-	struct seen *seen;	 /* sb_keys_n rows */
-	struct sb_err *err;
-};
-
 static unsigned int complaints;
 
 static int count_complaint(const char *format, ...)
@@ -67,7 +46,7 @@ static int check_dictionary(const dictionary *dict, const struct sb_scan *scan, 
 }
 
 /* The first index row whose name is not below. */
-static size_t index_position(const struct loader *l, const char *name)
+static size_t index_position(const struct sb_loader *l, const char *name)
 {
 	size_t low = 0, high = l->config->n;
 	while (low < high) {
@@ -80,7 +59,7 @@ static size_t index_position(const struct loader *l, const char *name)
 	return low;
 }
 
-static int add_class(struct loader *l, const char *name, size_t position)
+static int add_class(struct sb_loader *l, const char *name, size_t position)
 {
 	struct sb_config *config = l->config;
 	struct sb_class *classes =
@@ -88,7 +67,7 @@ static int add_class(struct loader *l, const char *name, size_t position)
 	if (!classes)
 		return -ENOMEM;
 	config->classes = classes;
-	struct index_row *rows = reallocarray(l->index, config->n + 1, sizeof(*rows));
+	struct sb_index_row *rows = reallocarray(l->index, config->n + 1, sizeof(*rows));
 	if (!rows)
 		return -ENOMEM;
 	l->index = rows;
@@ -96,13 +75,13 @@ static int add_class(struct loader *l, const char *name, size_t position)
 	if (!classes[config->n].name)
 		return -ENOMEM;
 	memmove(&rows[position + 1], &rows[position], (config->n - position) * sizeof(*rows));
-	rows[position] = (struct index_row){ .class = config->n, .file = SIZE_MAX };
+	rows[position] = (struct sb_index_row){ .class = config->n, .file = SIZE_MAX };
 	config->n++;
 	return 0;
 }
 
 /* Finds or makes the class of a section's line. */
-static int enter_section(struct loader *l, struct sb_scan_line *line, const struct sb_place *at)
+static int enter_section(struct sb_loader *l, struct sb_scan_line *line, const struct sb_place *at)
 {
 	struct sb_config *config = l->config;
 	size_t position = index_position(l, line->section);
@@ -110,7 +89,7 @@ static int enter_section(struct loader *l, struct sb_scan_line *line, const stru
 		     strcmp(config->classes[l->index[position].class].name, line->section) == 0;
 	if (!known && add_class(l, line->section, position) < 0)
 		return sb_fail(l->err, ENOMEM, "read '%s'", at->file);
-	struct index_row *row = &l->index[position];
+	struct sb_index_row *row = &l->index[position];
 	if (row->file == config->files.n - 1)
 		return sb_config_fail(l->err, at, "the section is in this file twice, see line %u",
 				      row->line);
@@ -121,7 +100,7 @@ static int enter_section(struct loader *l, struct sb_scan_line *line, const stru
 	return 0;
 }
 
-static int check_key(struct loader *l, struct sb_scan_line *line, const struct sb_place *at)
+static int check_key(struct sb_loader *l, struct sb_scan_line *line, const struct sb_place *at)
 {
 	const struct sb_key *key = line->row = sb_key_find(line->key);
 	if (!key)
@@ -130,7 +109,7 @@ static int check_key(struct loader *l, struct sb_scan_line *line, const struct s
 		return sb_config_fail(l->err, at, "[Defaults] is for all, it has no Match keys");
 	if (line->append && key->type != SB_TYPE_WORDS)
 		return sb_config_fail(l->err, at, "'+=' is for lists, this key takes one value");
-	struct seen *seen = &l->seen[key - sb_keys];
+	struct sb_seen *seen = &l->seen[key - sb_keys];
 	unsigned int before = seen->append || line->append ? seen->append : seen->set;
 	if (before)
 		return sb_config_fail(l->err, at, "the key is in this section twice, see line %u",
@@ -139,7 +118,7 @@ static int check_key(struct loader *l, struct sb_scan_line *line, const struct s
 	return 0;
 }
 
-static int check_lines(struct loader *l, struct sb_scan *scan, const char *path)
+static int check_lines(struct sb_loader *l, struct sb_scan *scan, const char *path)
 {
 	int r = 0;
 	for (size_t i = 0; r == 0 && i < scan->n; i++) {
@@ -168,7 +147,7 @@ static int fetch_value(const dictionary *dict, const struct sb_scan_line *line, 
 	return *ret ? 0 : -ENOMEM;
 }
 
-static int add_entry(struct loader *l, const dictionary *dict, const struct sb_scan_line *line,
+static int add_entry(struct sb_loader *l, const dictionary *dict, const struct sb_scan_line *line,
 		     struct sb_class *class)
 {
 	const char *path = l->config->files.v[l->config->files.n - 1];
@@ -192,7 +171,7 @@ static int add_entry(struct loader *l, const dictionary *dict, const struct sb_s
 	return 0;
 }
 
-static int merge(struct loader *l, const dictionary *dict, const struct sb_scan *scan,
+static int merge(struct sb_loader *l, const dictionary *dict, const struct sb_scan *scan,
 		 const char *path)
 {
 	struct sb_class *class = NULL;
@@ -206,32 +185,41 @@ static int merge(struct loader *l, const dictionary *dict, const struct sb_scan 
 	return r;
 }
 
-static int load_file(struct loader *l, int dfd, const char *path)
+int sb_config_load_text(struct sb_loader *l, struct sb_config_file *file, const char *path)
 {
-	struct sb_config_file file = { .fd = -1 };
 	struct sb_scan scan = { 0 };
 	dictionary *dict = NULL;
-	int r = sb_config_file_open(dfd, path, l->owner, &file, l->err);
-	if (r < 0)
-		return r;
-	if (sb_strv_add(&l->config->files, path) < 0)
+	int r = 0;
+	/* The scan writes into the text; one with a NUL byte in it does not get past the scan. */
+	if (sb_strv_add(&l->config->files, path) < 0 ||
+	    sb_strv_add(&l->config->texts, file->text) < 0)
 		r = sb_fail(l->err, ENOMEM, "read '%s'", path);
 	if (r == 0)
-		r = sb_config_scan(file.text, file.size, path, &scan, l->err);
+		r = sb_config_scan(file->text, file->size, path, &scan, l->err);
 	if (r == 0)
 		r = check_lines(l, &scan, path);
 	if (r == 0)
-		r = load_dictionary(file.fd, path, &dict, l->err);
+		r = load_dictionary(file->fd, path, &dict, l->err);
 	if (r == 0)
 		r = merge(l, dict, &scan, path);
 	iniparser_freedict(dict);
 	free(scan.v);
+	return r;
+}
+
+static int load_file(struct sb_loader *l, int dfd, const char *path)
+{
+	struct sb_config_file file = { .fd = -1 };
+	int r = sb_config_file_open(dfd, path, l->owner, SB_CONFIG_FILE_MAX, &file, l->err);
+	if (r < 0)
+		return r;
+	r = sb_config_load_text(l, &file, path);
 	sb_config_file_close(&file);
 	return r;
 }
 
 /* All <dir>/<name>.conf; a missing directory has none. */
-static int load_dropins(struct loader *l, const char *dir)
+static int load_dropins(struct sb_loader *l, const char *dir)
 {
 	struct sb_strv paths = { 0 };
 	cleanup_fd int fd = sb_config_dir_open(dir, l->owner, l->err);
@@ -248,7 +236,7 @@ static int load_dropins(struct loader *l, const char *dir)
 	return r;
 }
 
-static int load_main(struct loader *l, const char *dir)
+static int load_main(struct sb_loader *l, const char *dir)
 {
 	cleanup_free char *path = NULL;
 	cleanup_fd int fd = sb_config_dir_open(dir, l->owner, l->err);
@@ -261,29 +249,34 @@ static int load_main(struct loader *l, const char *dir)
 	return load_file(l, fd, path);
 }
 
-static int load_all(struct loader *l, const char *conf_dir, const char *runtime_dir)
+struct source {
+	const char *conf_dir;
+	const char *runtime_dir;
+};
+
+static int load_all(struct sb_loader *l, const void *ctx)
 {
+	const struct source *from = ctx;
 	cleanup_free char *dropins = NULL;
-	int r = load_main(l, conf_dir);
+	int r = load_main(l, from->conf_dir);
 	if (r < 0)
 		return r;
-	if (asprintf(&dropins, "%s/%s", conf_dir, SB_CONFIG_DROPINS) < 0) {
+	if (asprintf(&dropins, "%s/%s", from->conf_dir, SB_CONFIG_DROPINS) < 0) {
 		dropins = NULL;
-		return sb_fail(l->err, ENOMEM, "read '%s'", conf_dir);
+		return sb_fail(l->err, ENOMEM, "read '%s'", from->conf_dir);
 	}
 	r = load_dropins(l, dropins);
-	return r < 0 ? r : load_dropins(l, runtime_dir);
+	return r < 0 ? r : load_dropins(l, from->runtime_dir);
 }
 
-int sb_config_load_as(const char *conf_dir, const char *runtime_dir, uid_t owner,
-		      struct sb_config **ret, struct sb_err *err)
+int sb_config_load_with(int (*load)(struct sb_loader *l, const void *ctx), const void *ctx,
+			uid_t owner, struct sb_config **ret, struct sb_err *err)
 {
 	cleanup_config struct sb_config *config = calloc(1, sizeof(*config));
 	struct sb_err scratch;
-	struct loader l = { .config = config, .owner = owner, .err = err ? err : &scratch };
+	struct sb_loader l = { .config = config, .owner = owner, .err = err ? err : &scratch };
 	l.seen = calloc(sb_keys_n, sizeof(*l.seen));
-	int r = config && l.seen ? load_all(&l, conf_dir, runtime_dir)
-				 : sb_fail(err, ENOMEM, "load the configuration");
+	int r = config && l.seen ? load(&l, ctx) : sb_fail(err, ENOMEM, "load the configuration");
 	if (r == 0)
 		r = sb_config_finish(config, err);
 	free(l.index);
@@ -291,6 +284,13 @@ int sb_config_load_as(const char *conf_dir, const char *runtime_dir, uid_t owner
 	if (r == 0)
 		*ret = sb_steal_ptr(&config);
 	return r;
+}
+
+int sb_config_load_as(const char *conf_dir, const char *runtime_dir, uid_t owner,
+		      struct sb_config **ret, struct sb_err *err)
+{
+	const struct source from = { conf_dir, runtime_dir };
+	return sb_config_load_with(load_all, &from, owner, ret, err);
 }
 
 int sb_config_load(const char *conf_dir, const char *runtime_dir, struct sb_config **ret,

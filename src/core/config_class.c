@@ -106,5 +106,6 @@ void sb_config_free(struct sb_config *config)
 		free_class(&config->classes[i]);
 	free(config->classes);
 	sb_strv_clear(&config->files);
+	sb_strv_clear(&config->texts);
 	free(config);
 }

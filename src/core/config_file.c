@@ -23,14 +23,15 @@ static int check_writers(const struct stat *st, const char *path, uid_t owner, s
 	return 0;
 }
 
-static int check_file(const struct stat *st, const char *path, uid_t owner, struct sb_err *err)
+static int check_file(const struct stat *st, const char *path, uid_t owner, int64_t max,
+		      struct sb_err *err)
 {
 	const struct sb_place at = { .file = path };
 	if (!S_ISREG(st->st_mode))
 		return sb_config_fail(err, &at, "expected a regular file");
-	if (st->st_size > SB_CONFIG_FILE_MAX)
-		return sb_config_fail(err, &at, "expected at most %d bytes, got %lld",
-				      SB_CONFIG_FILE_MAX, (long long)st->st_size);
+	if (st->st_size > max)
+		return sb_config_fail(err, &at, "expected at most %lld bytes, got %lld",
+				      (long long)max, (long long)st->st_size);
 	return check_writers(st, path, owner, err);
 }
 
@@ -68,8 +69,8 @@ static const char *base_name(const char *path)
 	return slash ? slash + 1 : path;
 }
 
-int sb_config_file_open(int dfd, const char *path, uid_t owner, struct sb_config_file *ret,
-			struct sb_err *err)
+int sb_config_file_open(int dfd, const char *path, uid_t owner, int64_t max,
+			struct sb_config_file *ret, struct sb_err *err)
 {
 	struct sb_config_file file = { .fd = -1 };
 	struct stat st;
@@ -78,7 +79,7 @@ int sb_config_file_open(int dfd, const char *path, uid_t owner, struct sb_config
 	if (file.fd < 0)
 		return fail_open(err, path);
 	int r = fstat(file.fd, &st) < 0 ? sb_fail(err, errno, "stat '%s'", path)
-					: check_file(&st, path, owner, err);
+					: check_file(&st, path, owner, max, err);
 	if (r == 0) {
 		r = read_text(&file, (size_t)st.st_size);
 		if (r < 0)

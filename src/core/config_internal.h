@@ -69,8 +69,8 @@ struct sb_config_file {
 };
 
 /* path is for messages. -ENOENT (err is set) when there is no such file. */
-int sb_config_file_open(int dfd, const char *path, uid_t owner, struct sb_config_file *ret,
-			struct sb_err *err);
+int sb_config_file_open(int dfd, const char *path, uid_t owner, int64_t max,
+			struct sb_config_file *ret, struct sb_err *err);
 void sb_config_file_close(struct sb_config_file *file);
 
 /* Opens a directory under the same rule. -ENOENT as above. */
@@ -79,11 +79,46 @@ int sb_config_dir_open(const char *path, uid_t owner, struct sb_err *err);
 /* Appends the paths of all <path>/<name>.conf in name order. */
 int sb_config_dir_list(int dfd, const char *path, struct sb_strv *list, struct sb_err *err);
 
+/* Classes by name, and where in the files each was seen last. */
+struct sb_index_row {
+	size_t class;
+	size_t file;
+	unsigned int line;
+};
+
+/* Lines of the current section that set a key: "Key=" and "Key+=". */
+struct sb_seen {
+	unsigned int set;
+	unsigned int append;
+};
+
+/* A configuration being loaded, file after file. */
+struct sb_loader {
+	struct sb_config *config;
+	uid_t owner;
+	struct sb_index_row *index; /* config->n rows, sorted by the class' name */
+	struct sb_seen *seen;	    /* sb_keys_n rows */
+	struct sb_err *err;
+};
+
+/* Adds one file, whose text it writes to. */
+int sb_config_load_text(struct sb_loader *l, struct sb_config_file *file, const char *path);
+
+/* What sb_config_load is around a function that adds the files. */
+int sb_config_load_with(int (*load)(struct sb_loader *l, const void *ctx), const void *ctx,
+			uid_t owner, struct sb_config **ret, struct sb_err *err);
+
 /* After the last file: parses the Match keys and checks each class as a whole. */
 int sb_config_finish(struct sb_config *config, struct sb_err *err);
 
 /* sb_config_load for files of another owner than root; only tests need one. */
 int sb_config_load_as(const char *conf_dir, const char *runtime_dir, uid_t owner,
 		      struct sb_config **ret, struct sb_err *err);
+
+/* sb_config_keep and sb_config_load_kept elsewhere. */
+int sb_config_keep_as(const char *state_dir, uid_t owner, const struct sb_config *config,
+		      struct sb_err *err);
+int sb_config_load_kept_as(const char *state_dir, const char *runtime_dir, uid_t owner,
+			   struct sb_config **ret, struct sb_err *err);
 
 #endif

@@ -4,6 +4,7 @@
 
 #include "helper.h"
 #include "sessbox/io.h"
+#include "sessbox/log.h"
 #include "sessbox/ns.h"
 #include "sessbox/str.h"
 
@@ -166,11 +167,30 @@ static void without_policy(const struct sb_request *request, struct sb_answer *a
 	    err->msg);
 }
 
+/*
+ * The configuration is broken. The last good one says who is a tenant, and to a tenant it is a
+ * container that cannot be prepared: what his limits are meant to be nobody knows.
+ */
+static void decide_by_kept(const struct sb_request *request, const struct sb_policy *policy,
+			   struct sb_answer *answer, const struct sb_err *broken)
+{
+	bool allowed = sb_strv_has(&policy->set.allow_services, request->service);
+	if (policy->set.contain && allowed) {
+		fail(answer, policy, broken);
+		return;
+	}
+	decide(request, policy, answer);
+	if (!policy->set.contain)
+		snprintf(answer->reply.to_log, sizeof(answer->reply.to_log),
+			 "by the last good configuration: %.220s", broken->msg);
+}
+
 /* The last request's: an account phase and the open that follows are one login. */
 static struct {
 	struct sb_request request;
 	struct sb_config *config;
 	struct sb_policy *policy;
+	struct sb_err broken; /* why the configuration is the last good one */
 } known;
 
 static bool is_known(const struct sb_request *q)
@@ -181,6 +201,26 @@ static bool is_known(const struct sb_request *q)
 	       strcmp(was->conf_dir, q->conf_dir) == 0;
 }
 
+/* A configuration of its own (conf=) is nothing to fall back to, and is not kept. */
+static int load(const struct sb_request *request, struct sb_err *err)
+{
+	const char *dir = *request->conf_dir ? request->conf_dir : NULL;
+	struct sb_err why = { 0 };
+	known.broken = (struct sb_err){ 0 };
+	int r = sb_config_load(dir, NULL, &known.config, err);
+	if (dir)
+		return r;
+	if (r == 0) {
+		if (sb_config_keep(known.config, &why) < 0)
+			sb_log(LOG_WARNING, "the configuration is not kept: %s", why.msg);
+		return 0;
+	}
+	if (sb_config_load_kept(&known.config, &why) < 0)
+		return r;
+	known.broken = *err;
+	return 0;
+}
+
 static int resolve(const struct sb_request *request, struct sb_err *err)
 {
 	const struct sb_login login = { .user = request->user,
@@ -188,7 +228,6 @@ static int resolve(const struct sb_request *request, struct sb_err *err)
 					.gid = request->gid,
 					.service = request->service,
 					.in_group = sb_answer_in_group };
-	const char *dir = *request->conf_dir ? request->conf_dir : NULL;
 	if (is_known(request))
 		return 0;
 	sb_policy_free(known.policy);
@@ -196,7 +235,7 @@ static int resolve(const struct sb_request *request, struct sb_err *err)
 	known.policy = NULL;
 	known.config = NULL;
 	known.request = *request;
-	int r = sb_config_load(dir, NULL, &known.config, err);
+	int r = load(request, err);
 	return r < 0 ? r : sb_policy_resolve(known.config, &login, &known.policy, err);
 }
 
@@ -204,7 +243,9 @@ static void judge(const struct sb_request *request, struct sb_answer *answer)
 {
 	struct sb_err err = { 0 };
 	if (resolve(request, &err) < 0)
-		without_policy(request, answer, &err);
+		without_policy(request, answer, known.broken.num ? &known.broken : &err);
+	else if (known.broken.num)
+		decide_by_kept(request, known.policy, answer, &known.broken);
 	else
 		decide(request, known.policy, answer);
 }

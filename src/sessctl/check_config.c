@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "account.h"
 #include "check.h"
@@ -51,17 +52,43 @@ static bool contains_somebody(const struct sb_config *config)
 	return false;
 }
 
+/* What is wrong, and what logins go by until it is corrected. */
+static void check_broken(struct ctl_findings *findings)
+{
+	cleanup_config struct sb_config *config = NULL, *kept = NULL;
+	struct sb_err err = { 0 }, why = { 0 };
+	sb_config_load(NULL, NULL, &config, &err);
+	bool has_copy = sb_config_load_kept(&kept, &why) == 0;
+	ctl_find(findings, CTL_ERROR,
+		 has_copy ? "correct it: until then tenants cannot log in"
+			  : "correct it: until then uids from 1000 on cannot log in",
+		 "%s", *err.msg ? err.msg : "it was changed a moment ago, look again");
+	if (has_copy)
+		ctl_find(findings, CTL_WARNING, NULL,
+			 "the last good configuration, kept in " SB_STATE_DIR
+			 ", decides who is a tenant and what OnFailure says");
+	else
+		ctl_find(findings, CTL_WARNING, NULL,
+			 "there is no last good configuration to decide who is a tenant: %s",
+			 why.msg);
+}
+
+/* A check is a load by root as a login is. */
+static void check_kept(const struct ctl_host *host, struct ctl_findings *findings)
+{
+	struct sb_err err = { 0 };
+	if (geteuid() == 0 && sb_config_keep(host->config, &err) < 0)
+		ctl_find(findings, CTL_WARNING, "let root write to " SB_STATE_DIR,
+			 "the last good configuration cannot be kept: %s", err.msg);
+}
+
 void ctl_check_configuration(const struct ctl_host *host, struct ctl_findings *findings)
 {
-	cleanup_config struct sb_config *config = NULL;
-	struct sb_err err = { 0 };
 	if (!host->config) {
-		sb_config_load(NULL, NULL, &config, &err);
-		ctl_find(findings, CTL_ERROR,
-			 "correct it: until then uids from 1000 on cannot log in", "%s",
-			 *err.msg ? err.msg : "it was changed a moment ago, look again");
+		check_broken(findings);
 		return;
 	}
+	check_kept(host, findings);
 	if (!contains_somebody(host->config))
 		ctl_find(findings, CTL_NOTE, "Contain=yes in a class",
 			 "the configuration contains nobody");

@@ -270,6 +270,13 @@ static void tell_uncontained(const struct change *c)
 			 c->account->name);
 }
 
+static void keep(const struct change *c)
+{
+	struct sb_err err = { 0 };
+	if (sb_config_keep(c->config_now, &err) < 0)
+		ctl_warn("the configuration is not kept: %s", err.msg);
+}
+
 static void clear(struct change *c)
 {
 	bool idle = c->user.fd >= 0 && !c->live;
@@ -304,8 +311,10 @@ int ctl_limit_set(const struct ctl_account *account, const struct ctl_wish *wish
 	int status = r == 0 ? CTL_OK : ctl_fail(c.status ? c.status : CTL_FAILED, "%s", err.msg);
 	if (r == 0 && !(args->set & CTL_JSON))
 		tell(&c);
-	if (r == 0)
+	if (r == 0) {
 		tell_uncontained(&c);
+		keep(&c);
+	}
 	clear(&c);
 	if (r < 0 || !(args->set & CTL_JSON))
 		return status;

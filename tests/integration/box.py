@@ -406,6 +406,11 @@ def answer(*arguments):
     return json.loads(done.out)
 
 
+def answer_of(*arguments):
+    """What a verb says as data, whatever its status."""
+    return json.loads(sessctl(*arguments, '--json').out)
+
+
 def sessions(user=None):
     return [s for s in answer('list')['sessions'] if user in (None, s['user'])]
 

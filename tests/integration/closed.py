@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 import time
+from pathlib import Path
 
 import box
 import host
@@ -221,6 +222,7 @@ def on_failure_allow_lets_the_login_go_on_loudly():
 
 # the configuration
 
+LAST_GOOD = Path('/var/lib/sessbox/last-good')
 BROKEN = {
     'unknown-key': '[tenants]\nMatchGroups=tenants\nContain=yes\nMemoryMaximum=64M\n',
     'misspelt-match': '[tenants]\nMatchGroup=tenants\nContain=yes\n',
@@ -242,16 +244,33 @@ BROKEN = {
 }
 
 
-def everybody_above_is_refused():
-    refused('alice'), refused('carol'), forwarding_is_closed()
+def was_good():
+    """Every login that reads a configuration keeps it."""
+    forget()
+    enters('carol')
+    assert LAST_GOOD.exists() and LAST_GOOD.stat().st_mode & 0o7777 == 0o600
+
+
+def forget():
+    """No configuration has ever been good."""
+    LAST_GOOD.unlink(missing_ok=True)
+
+
+def tenants_alone_are_refused():
+    """By the last good configuration; without one, everybody from uid 1000 on."""
+    refused('alice'), forwarding_is_closed()
+    enters('root', 'svc', 'carol')
+    forget()
+    refused('alice'), refused('carol'), forwarding_is_closed('carol')
     enters('root', 'svc')
 
 
 def broken_text(text):
+    was_good()
     box.replace(box.CONFIG, text)
     before = host.snapshot()
     refused('alice')
-    enters('root')
+    enters('root', 'carol')
     host.settle(before)
     assert box.sessctl('check').rc == 1
 
@@ -262,42 +281,96 @@ for title, broken in BROKEN.items():
 
 @case(7)
 def configuration_is_writable_by_others():
+    was_good()
     box.CONFIG.chmod(0o646)
-    everybody_above_is_refused()
+    tenants_alone_are_refused()
 
 
 @case(7)
 def configuration_belongs_to_a_tenant():
+    was_good()
     shutil.chown(box.CONFIG, 'alice')
-    everybody_above_is_refused()
+    tenants_alone_are_refused()
 
 
 @case(7)
 def configuration_is_a_link():
+    was_good()
     real = box.CONFIG.with_name('elsewhere.conf')
     box.CONFIG.rename(real)
     box.CONFIG.symlink_to(real)
     try:
-        everybody_above_is_refused()
+        tenants_alone_are_refused()
     finally:
         real.unlink()
 
 
 @case(7)
 def configuration_is_a_pipe():
+    was_good()
     box.CONFIG.unlink()
     os.mkfifo(box.CONFIG)
     try:
-        everybody_above_is_refused()
+        tenants_alone_are_refused()
     finally:
         box.CONFIG.unlink()
 
 
 @case(7)
 def a_drop_in_is_broken():
+    was_good()
     box.DROP_INS.mkdir(exist_ok=True)
     with box.host_file(box.DROP_INS / '50-broken.conf', '[tenants]\nTasksMax=many\n'):
-        everybody_above_is_refused()
+        tenants_alone_are_refused()
+
+
+@case(7)
+def the_last_good_configuration_says_what_on_failure_is():
+    box.config(tenants={'OnFailure': 'allow'}, closed={'MatchUsers': 'bob', 'OnFailure': 'deny'},
+               elsewhere={'MatchUsers': 'ivan', 'AllowServices': 'su'})
+    was_good()
+    box.replace(box.CONFIG, '[tenants]\nContain=maybe\n')
+    mark = host.log_mark()
+    done = box.ssh('alice', 'readlink /proc/self/ns/pid')
+    assert done.rc == 0 and done.out.strip() == host.namespace('self', 'pid'), done
+    host.log_has(mark, 'sessbox.*alice.*NOT CONTAINED.*Contain')
+    refused('bob'), refused('ivan')
+    enters('carol')
+    host.log_has(mark, 'sessbox.*carol.*last good.*Contain')
+
+
+@case(7)
+def check_tells_of_the_last_good_configuration():
+    def found():
+        return [f['what'] for f in box.answer_of('check')['findings'] if f['check'] == 'configuration']
+
+    was_good()
+    with box.session('alice') as alice:
+        good = box.CONFIG.read_text()
+        box.replace(box.CONFIG, '[tenants]\nTasksMaximum=7\n')
+        assert alice(GOT_IN).out == 'got-in\n'
+        refused('alice')
+        said = '\n'.join(found())
+        assert 'TasksMaximum' in said and 'last good' in said and '/var/lib/sessbox' in said, said
+        forget()
+        assert 'no last good' in '\n'.join(found())
+        box.replace(box.CONFIG, good)
+        assert not [text for text in found() if 'last good' in text]
+        assert LAST_GOOD.exists()  # a check that finds it good keeps it, too
+        enters('alice')
+
+
+@case(7)
+def a_last_good_configuration_that_others_could_write_is_none():
+    was_good()
+    box.replace(box.CONFIG, 'x\n')
+    LAST_GOOD.chmod(0o666)
+    refused('carol')
+    LAST_GOOD.chmod(0o600)
+    enters('carol')
+    LAST_GOOD.write_bytes(LAST_GOOD.read_bytes()[:-5])
+    refused('carol')
+    enters('root', 'svc')
 
 
 @case(7)
