@@ -82,6 +82,8 @@ struct sb_settings {
 	struct sb_strv allow_services;
 	uint64_t timeout_ms;
 	uint64_t timeout_stop_ms;
+	bool kill_user_processes;
+	uint64_t linger_ms;
 
 	/* root */
 	char *root_directory;

@@ -85,8 +85,9 @@ extern const size_t sb_session_tables_n;
 enum sb_container_state {
 	SB_CONTAINER_DEAD, /* init is gone */
 	SB_CONTAINER_RUNNING,
-	SB_CONTAINER_RETIRING, /* ends everybody */
-	SB_CONTAINER_SILENT,   /* init is there and does not answer: stopped, or frozen */
+	SB_CONTAINER_LINGERING, /* without a session; is joined like a running one */
+	SB_CONTAINER_RETIRING,	/* ends everybody */
+	SB_CONTAINER_SILENT,	/* init is there and does not answer: stopped, or frozen */
 };
 const char *sb_container_state_name(enum sb_container_state state);
 

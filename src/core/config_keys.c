@@ -83,6 +83,7 @@ static const char *const home_words[] = { "bind", NULL };
 #define BYTES "bytes such as 512M, a share of the machine's memory such as 25%, or infinity"
 #define BINDS "SOURCE[:DEST][:rbind|norbind] with absolute, normalized paths"
 #define MINUTE UINT64_C(60000)
+#define DAY (24 * 60 * MINUTE)
 
 #define MATCH(field) .kind = SB_KEY_MATCH, .offset = offsetof(struct sb_match, field)
 #define CONTAINER(field) .kind = SB_KEY_CONTAINER, .offset = offsetof(struct sb_settings, field)
@@ -122,6 +123,12 @@ const struct sb_key sb_keys[] = {
 	{ "TimeoutStopSec", CONTAINER(timeout_stop_ms), NUMBER(SB_TYPE_SPAN, 100, 10 * MINUTE),
 	  .preset = "5", .expected = "a time from 100ms to 10min",
 	  .help = "time between SIGTERM and SIGKILL when a container ends" },
+	{ "KillUserProcesses", CONTAINER(kill_user_processes), BOOL, .preset = "yes",
+	  .help = "end all processes with the last session; no: the container stays while there "
+		  "are some" },
+	{ "LingerSec", CONTAINER(linger_ms), NUMBER(SB_TYPE_SPAN, 0, 30 * DAY), .preset = "0",
+	  .expected = "a time from 0 to 30d",
+	  .help = "how long a container stays that has no session, or no process, left" },
 
 	{ "RootDirectory", CONTAINER(root_directory), STRING(is_host_root), .preset = "/",
 	  .expected = "/, the only root supported so far",

@@ -10,9 +10,8 @@
 #include "sessbox/str.h"
 
 static const char *const state_names[] = {
-	[SB_CONTAINER_DEAD] = "dead",
-	[SB_CONTAINER_RUNNING] = "running",
-	[SB_CONTAINER_RETIRING] = "retiring",
+	[SB_CONTAINER_DEAD] = "dead",		[SB_CONTAINER_RUNNING] = "running",
+	[SB_CONTAINER_LINGERING] = "lingering", [SB_CONTAINER_RETIRING] = "retiring",
 	[SB_CONTAINER_SILENT] = "silent",
 };
 
@@ -74,5 +73,7 @@ enum sb_container_state sb_container_ask(int user_fd, uint32_t number,
 		close(init);
 	if (reply.state == SB_INIT_RETIRING)
 		return SB_CONTAINER_RETIRING;
-	return reply.state == SB_INIT_RUNNING ? SB_CONTAINER_RUNNING : SB_CONTAINER_SILENT;
+	if (reply.state != SB_INIT_RUNNING)
+		return SB_CONTAINER_SILENT;
+	return reply.sessions ? SB_CONTAINER_RUNNING : SB_CONTAINER_LINGERING;
 }

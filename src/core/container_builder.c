@@ -2,6 +2,7 @@
 
 /* What runs in the process that becomes a container's init, between its clone and its exec. */
 #include <errno.h>
+#include <inttypes.h>
 #include <linux/capability.h>
 #include <net/if.h>
 #include <signal.h>
@@ -69,12 +70,24 @@ static int arrange_fds(const struct sb_creation *c, int *error_pipe)
 	return high[2];
 }
 
+/* Only what differs from what an init of an earlier version does by itself: it takes no options. */
+static void add_options(const struct sb_creation *c, char **argv, char *linger, size_t size)
+{
+	const struct sb_settings *set = &c->request->policy->set;
+	snprintf(linger, size, "linger=%" PRIu64, set->linger_ms);
+	if (!set->kill_user_processes)
+		*argv++ = (char *)"keep";
+	if (set->linger_ms)
+		*argv = linger;
+}
+
 static int exec_init(const struct sb_creation *c, int *error_pipe, struct sb_err *err)
 {
-	char stop_ms[16], session[16];
+	char stop_ms[16], session[16], linger[40];
 	snprintf(stop_ms, sizeof(stop_ms), "%u", c->record.stop_ms);
 	snprintf(session, sizeof(session), "%u", c->session);
-	char *argv[] = { (char *)"sessbox-init", stop_ms, session, NULL }, *envp[] = { NULL };
+	char *argv[6] = { (char *)"sessbox-init", stop_ms, session }, *envp[] = { NULL };
+	add_options(c, argv + 3, linger, sizeof(linger));
 	int program = arrange_fds(c, error_pipe);
 	if (program < 0)
 		return sb_fail(err, program, "arrange init's descriptors");

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/prctl.h>
 
 #include "container_internal.h"
@@ -136,19 +138,38 @@ int sb_user_collect(uid_t uid, int64_t deadline, struct sb_err *err)
 
 /* ---- close ---- */
 
-static void reap_container(uid_t uid, int init, int64_t deadline)
+/* Who waits for the end of a container, and until when; both descriptors are his. */
+struct reaping {
+	uid_t uid;
+	int init; /* pidfd; -1 = it is gone */
+	int claim;
+	int64_t deadline;
+};
+
+/* Where the reaper puts its descriptors, to close what else the helper has. */
+#define REAPER_FD 100
+
+static void reap_container(const struct reaping *r)
 {
 	prctl(PR_SET_NAME, "sessbox-reaper");
-	sb_wait_readable(init, deadline);
+	setsid();
+	alarm(0); /* it has its own deadline */
+	int init = fcntl(r->init, F_DUPFD_CLOEXEC, REAPER_FD);
+	fcntl(r->claim, F_DUPFD_CLOEXEC, REAPER_FD);
+	sys_close_range(3, REAPER_FD - 1, 0);
+	/* A poll takes 24 days at most. */
+	while (init >= 0 && sb_wait_readable(init, r->deadline) == -ETIMEDOUT &&
+	       sb_left_ms(r->deadline) > 0)
+		;
 	sb_close(&init);
-	sb_user_collect(uid, sb_now_ms() + CGROUP_BUSY_MS, NULL);
+	sb_user_collect(r->uid, sb_now_ms() + CGROUP_BUSY_MS, NULL);
 }
 
 /*
  * A process that outlives the helper to clean up after the container. It is born in <base>/init: in
  * the caller's cgroup it would keep a logind session from ending.
  */
-static int spawn_reaper(uid_t uid, int init, uint32_t stop_ms, struct sb_user_dir *user)
+static int spawn_reaper(const struct reaping *reaping)
 {
 	cleanup_cgroup struct sb_cgroup *cg = NULL;
 	struct sb_cgroup_entry entry;
@@ -165,16 +186,23 @@ static int spawn_reaper(uid_t uid, int init, uint32_t stop_ms, struct sb_user_di
 	pid_t pid = sys_clone3(&args);
 	if (pid == 0) {
 		sb_cgroup_entry_enter(&entry);
-		setsid();
-		alarm(0); /* it has its own deadline */
-		sb_user_close(user);
-		close(SB_HELPER_SOCKET);
-		reap_container(uid, init, sb_now_ms() + stop_ms + STOP_MARGIN_MS);
+		reap_container(reaping);
 		_exit(0);
 	}
 	r = pid < 0 ? -errno : 0;
 	sb_cgroup_entry_close(&entry);
 	return r;
+}
+
+/* One reaper is enough; the lock goes with it. -EWOULDBLOCK = there is one. */
+static int claim_container(int user_fd, uint32_t number)
+{
+	char name[32];
+	snprintf(name, sizeof(name), "c%u/reaper", number);
+	cleanup_fd int fd = openat(user_fd, name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return -errno;
+	return sb_steal_fd(&fd);
 }
 
 static int leave_container(uid_t uid, uint32_t session, uint32_t number, struct sb_user_dir *user)
@@ -188,7 +216,20 @@ static int leave_container(uid_t uid, uint32_t session, uint32_t number, struct 
 		sb_container_ask(user->fd, number, &leave, -1, sb_now_ms() + ASK_MS, &init);
 	if (state == SB_CONTAINER_RUNNING || sb_container_load(user->fd, number, &rec) < 0)
 		return 0;
-	return spawn_reaper(uid, init, rec.stop_ms, user);
+	cleanup_fd int claim = claim_container(user->fd, number);
+	if (claim < 0)
+		return claim == -EWOULDBLOCK || claim == -ENOENT ? 0 : claim;
+	if (init < 0)
+		init = sb_proc_open((pid_t)rec.init, rec.init_start);
+	const struct reaping reaping = {
+		.uid = uid,
+		.init = init,
+		.claim = claim,
+		.deadline = state == SB_CONTAINER_LINGERING
+				    ? INT64_MAX
+				    : sb_now_ms() + rec.stop_ms + STOP_MARGIN_MS,
+	};
+	return spawn_reaper(&reaping);
 }
 
 int sb_session_close(uid_t uid, uint32_t session, int64_t deadline, struct sb_err *err)

@@ -6,14 +6,19 @@
  * nobody may call close. Started by the helper with CAP_KILL alone, no_new_privs, an empty signal
  * environment and, besides 0-2, the two descriptors of proto.h.
  *
- *   sessbox-init STOP_MS SESSION    STOP_MS: milliseconds between SIGTERM and the end
- *                                   SESSION: id of the session it is made for
+ *   sessbox-init STOP_MS SESSION [keep] [linger=MS]
+ *
+ *   STOP_MS    milliseconds between SIGTERM and the end
+ *   SESSION    id of the session it is made for
+ *   keep       processes may outlive the last session
+ *   linger=MS  how long the container stays without a session, or, with keep, without a process
  */
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -24,6 +29,9 @@
 
 #define REQUEST_TIMEOUT_MS 1000
 #define RETIRE_POLL_MS 20
+/* Whether processes are left has to be asked; each time costs a walk over the host's. */
+#define IDLE_POLL_MS 50
+#define IDLE_POLL_MAX_MS 2000
 
 struct session {
 	uint32_t id;
@@ -34,8 +42,12 @@ static struct {
 	struct session sessions[SB_INIT_SESSIONS_MAX];
 	size_t n;
 	bool retiring;
-	int64_t end; /* of the container: when retiring, or when nobody has joined yet */
+	int64_t end; /* of the container, when retiring */
 	int64_t stop_ms;
+	int64_t linger_ms;
+	int64_t linger_end; /* 0 = not lingering */
+	int idle_poll_ms;   /* to the next look whether processes are left; 0 = not looking */
+	bool keep;
 	int self; /* pidfd of this process */
 	/* poll set: the socket, then one per session */
 	struct pollfd polls[1 + SB_INIT_SESSIONS_MAX];
@@ -67,6 +79,43 @@ static void retire(void)
 	kill(-1, SIGCONT);
 }
 
+/* Everybody out? Asked of the kernel: a leader is not init's child. */
+static bool is_empty(void)
+{
+	return kill(-1, 0) < 0 && errno == ESRCH;
+}
+
+static int longer(int ms)
+{
+	return ms == 0 ? IDLE_POLL_MS : ms * 2 < IDLE_POLL_MAX_MS ? ms * 2 : IDLE_POLL_MAX_MS;
+}
+
+/* Decides whether a container without sessions goes on. */
+static void settle(void)
+{
+	bool idle = init.n == 0 && !init.retiring;
+	bool kept = idle && init.keep && !is_empty();
+	init.idle_poll_ms = kept ? longer(init.idle_poll_ms) : 0;
+	if (!idle || kept) {
+		init.linger_end = 0;
+		return;
+	}
+	if (!init.linger_end)
+		init.linger_end = sb_now_ms() + init.linger_ms;
+	if (sb_left_ms(init.linger_end) == 0)
+		retire();
+}
+
+/* For poll(2): when to look again though nothing has happened. */
+static int patience(void)
+{
+	if (init.retiring)
+		return RETIRE_POLL_MS;
+	if (init.idle_poll_ms)
+		return init.idle_poll_ms;
+	return init.linger_end ? sb_left_ms(init.linger_end) : -1;
+}
+
 static enum sb_init_state join(uint32_t id, int *caller)
 {
 	if (init.retiring)
@@ -86,8 +135,7 @@ static enum sb_init_state act(const struct sb_init_request *request, int *fd)
 		return *fd < 0 ? SB_INIT_FULL : join(request->session, fd);
 	case SB_INIT_LEAVE:
 		drop_id(request->session);
-		if (init.n == 0)
-			retire();
+		settle();
 		break;
 	case SB_INIT_TERMINATE:
 		while (init.n > 0)
@@ -135,7 +183,7 @@ static void wait_for_events(void)
 		init.polls[1 + i] =
 			(struct pollfd){ .fd = init.sessions[i].caller, .events = POLLIN };
 	size_t n = init.n;
-	if (poll(init.polls, 1 + n, init.retiring ? RETIRE_POLL_MS : -1) < 0)
+	if (poll(init.polls, 1 + n, patience()) < 0)
 		return;
 	for (size_t i = n; i-- > 0;)
 		if (init.polls[1 + i].revents)
@@ -144,18 +192,36 @@ static void wait_for_events(void)
 		serve();
 }
 
-/* Everybody out? Asked of the kernel: a leader is not init's child. */
-static bool is_empty(void)
+static int parse_option(const char *text)
 {
-	return kill(-1, 0) < 0 && errno == ESRCH;
+	static const char linger[] = "linger=";
+	if (strncmp(text, linger, strlen(linger)) == 0)
+		init.linger_ms = strtoll(text + strlen(linger), NULL, 10);
+	else if (strcmp(text, "keep") == 0)
+		init.keep = true;
+	else
+		return -EINVAL;
+	return 0;
 }
 
-static int set_up(const char *stop_ms, const char *session)
+static int parse(int argc, char **argv)
+{
+	if (argc < 3)
+		return -EINVAL;
+	init.stop_ms = strtol(argv[1], NULL, 10);
+	init.sessions[init.n++] = (struct session){ .id = (uint32_t)strtoul(argv[2], NULL, 10),
+						    .caller = SB_INIT_CALLER };
+	for (int i = 3; i < argc; i++)
+		if (parse_option(argv[i]) < 0)
+			return -EINVAL;
+	return 0;
+}
+
+static int set_up(void)
 {
 	sigset_t all;
 	if (getpid() != 1)
 		return -EPERM;
-	init.stop_ms = strtol(stop_ms, NULL, 10);
 	if (prctl(PR_SET_DUMPABLE, 0) < 0 || prctl(PR_SET_NAME, "sessbox-init") < 0)
 		return -errno;
 	/* Ignored, the kernel reaps orphans by itself: a tenant who makes many costs us no time. */
@@ -165,21 +231,16 @@ static int set_up(const char *stop_ms, const char *session)
 	if (sigprocmask(SIG_BLOCK, &all, NULL) < 0)
 		return -errno;
 	init.self = sys_pidfd_open(1, 0);
-	if (init.self < 0)
-		return -errno;
-	init.sessions[init.n++] = (struct session){ .id = (uint32_t)strtoul(session, NULL, 10),
-						    .caller = SB_INIT_CALLER };
-	return 0;
+	return init.self < 0 ? -errno : 0;
 }
 
 int main(int argc, char **argv)
 {
-	if (argc != 3 || set_up(argv[1], argv[2]) < 0)
+	if (parse(argc, argv) < 0 || set_up() < 0)
 		return 1;
 	for (;;) {
 		wait_for_events();
-		if (init.n == 0)
-			retire();
+		settle();
 		if (init.retiring && (is_empty() || sb_left_ms(init.end) == 0))
 			return 0;
 	}

@@ -9,7 +9,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'lib'))
 
 FILES_OF_CASES = ('inside', 'sharing', 'limits', 'ways', 'plain', 'records', 'closed', 'storm',
-                  'features')
+                  'features', 'life')
 pytest.register_assert_rewrite('box', 'host', *FILES_OF_CASES)
 
 if os.environ.get('SESSBOX_TEST_WHERE') not in ('sandbox', 'vm'):

@@ -238,6 +238,7 @@ static void presets(void **state)
 	assert_int_equal(s->allow_services.n, 1);
 	assert_string_equal(s->allow_services.v[0], "sshd");
 	assert_true(s->timeout_ms == 10000 && s->timeout_stop_ms == 5000);
+	assert_true(s->kill_user_processes && s->linger_ms == 0);
 	assert_string_equal(s->root_directory, "/");
 	assert_string_equal(s->hostname, "%H");
 	assert_int_equal(s->bind_paths.n + s->bind_read_only_paths.n, 0);
@@ -308,12 +309,13 @@ static void hashes(void **state)
 		bool container;
 		bool limits;
 	} changes[] = {
-		{ "Contain=yes", false, false },     { "AllowServices=cron", false, false },
-		{ "TimeoutSec=5", false, false },    { "OnFailure=allow", false, false },
-		{ "PrivateTmp=no", true, false },    { "BindPaths=/a", true, false },
-		{ "Hostname=x", true, false },	     { "TmpSize=1G", true, false },
-		{ "PrivateNetwork=1", true, false }, { "TimeoutStopSec=6", true, false },
-		{ "MemoryMax=1G", false, true },     { "CPUWeight=99", false, true },
+		{ "Contain=yes", false, false },	 { "AllowServices=cron", false, false },
+		{ "TimeoutSec=5", false, false },	 { "OnFailure=allow", false, false },
+		{ "PrivateTmp=no", true, false },	 { "BindPaths=/a", true, false },
+		{ "Hostname=x", true, false },		 { "TmpSize=1G", true, false },
+		{ "PrivateNetwork=1", true, false },	 { "TimeoutStopSec=6", true, false },
+		{ "KillUserProcesses=no", true, false }, { "LingerSec=1", true, false },
+		{ "MemoryMax=1G", false, true },	 { "CPUWeight=99", false, true },
 		{ "TasksMax=4096", false, false },
 	};
 	(void)state;

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""10. What outlives a logout, and what ends a session or keeps it out."""
+import os
+import signal
+import time
+
+import box
+import host
+from cases import case
+
+NAMESPACE = 'readlink /proc/self/ns/pid'
+SLEEPER = 'setsid sleep 610 >/dev/null 2>&1 </dev/null &'
+
+
+def config(**keys):
+    box.config(tenants=keys)
+
+
+def ended(before, seconds=20):
+    """Nobody has to collect anything: all of it goes by itself."""
+    host.settle(before, seconds)
+    assert not box.containers('alice')
+
+
+def init_of(user='alice'):
+    return box.the_container(user)['init']
+
+
+# KillUserProcesses=no
+
+@case(10)
+def processes_outlive_the_last_logout():
+    config(KillUserProcesses='no')
+    before = host.snapshot()
+    first = box.out_of('alice', f'{SLEEPER} {NAMESPACE}')
+    assert first != os.readlink('/proc/self/ns/pid')
+    host.wait_for('lingering', lambda: box.the_container('alice')['state'] == 'lingering')
+    assert box.the_container('alice')['sessions'] == 0
+    with box.session('alice') as alice:
+        assert alice(NAMESPACE).out.strip() == first
+        assert 'sleep 610' in alice('ps -e -o args=').out
+        assert box.the_container('alice')['state'] == 'running'
+    time.sleep(1)
+    assert [name for _, name, _ in map(host.processes().get, host.of_user('alice'))] == ['sleep']
+    box.sessctl('kill', 'alice')
+    ended(before)
+
+
+@case(10)
+def tmux_is_attached_after_a_logout():
+    config(KillUserProcesses='no')
+    before = host.snapshot()
+    term = box.terminal('alice')
+    term.send('tmux new -s work\n')
+    host.wait_for('tmux runs', lambda: box.ssh('alice', 'tmux has-session -t work').rc == 0)
+    term.send(f'echo in-$(({20}+3)) $({NAMESPACE})\n')
+    inside = term.expect(r'in-23 (pid:\[\d+\])')[1]
+    assert inside != os.readlink('/proc/self/ns/pid')
+    term.stop()
+    box.CLIENTS.remove(term)
+    host.wait_for('nobody is logged in', lambda: not box.sessions('alice'))
+    term = box.terminal('alice')
+    term.send('tmux attach -t work\n')
+    term.expect('in-23')
+    term.send('exit\n')
+    term.expect('exited')
+    term.send('exit\n')
+    term.closed()
+    ended(before)
+
+
+@case(10)
+def one_reaper_waits_for_a_container_that_stays():
+    config(KillUserProcesses='no')
+    before = host.snapshot()
+    for _ in range(3):
+        box.out_of('alice', SLEEPER)
+    host.wait_for('nobody is logged in', lambda: not box.sessions('alice'))
+    reapers = [pid for pid, name in host.our_processes() if name == 'sessbox-reaper']
+    assert len(reapers) == 1, reapers
+    os.kill(reapers[0], signal.SIGKILL)
+    box.out_of('alice', 'pkill sleep')
+    ended(before)
+
+
+@case(10)
+def a_reaper_killed_is_made_up_for_by_the_next_login():
+    config(KillUserProcesses='no')
+    before = host.snapshot()
+    box.out_of('alice', SLEEPER)
+    reaper = host.wait_for('the reaper', lambda: [
+        pid for pid, name in host.our_processes() if name == 'sessbox-reaper'])
+    os.kill(reaper[0], signal.SIGKILL)
+    os.kill(init_of(), signal.SIGKILL)
+    host.wait_for('nothing runs', lambda: not host.of_user('alice'))
+    assert box.containers('alice')
+    assert box.out_of('alice', 'echo in') == 'in'
+    ended(before)
+
+
+@case(10)
+def terminate_ends_what_has_outlived_its_session():
+    config(KillUserProcesses='no')
+    before = host.snapshot()
+    box.out_of('alice', f'setsid sh -c "trap : TERM HUP; while :; do sleep 611; done" >/dev/null 2>&1 </dev/null &')
+    host.wait_for('lingering', lambda: box.the_container('alice')['state'] == 'lingering')
+    assert box.sessctl('terminate', 'alice').rc == 0
+    ended(before, 2)
+
+
+@case(10)
+def a_container_of_processes_that_fork_for_ever_is_not_empty():
+    config(KillUserProcesses='no', TasksMax='60')
+    before = host.snapshot()
+    box.out_of('alice', 'setsid python3 -c "import os\nwhile os.fork() == 0 or os._exit(0): pass" '
+                        '>/dev/null 2>&1 </dev/null & sleep 0.3')
+    host.wait_for('lingering', lambda: box.the_container('alice')['state'] == 'lingering')
+    time.sleep(3)
+    assert host.of_user('alice') and box.the_container('alice')['state'] == 'lingering'
+    assert box.sessctl('terminate', 'alice').rc == 0
+    ended(before, 5)
+
+
+# LingerSec
+
+@case(10)
+def an_empty_container_lingers():
+    config(LingerSec='4')
+    before = host.snapshot()
+    first = box.out_of('alice', f'{SLEEPER} echo kept >/tmp/note; {NAMESPACE}')
+    assert first != os.readlink('/proc/self/ns/pid')
+    host.wait_for('lingering', lambda: box.the_container('alice')['state'] == 'lingering')
+    assert box.out_of('alice', f'cat /tmp/note; pgrep -c sleep; {NAMESPACE}') == f'kept\n1\n{first}'
+    ended(before)
+
+
+@case(10)
+def lingering_begins_with_the_last_process():
+    config(KillUserProcesses='no', LingerSec=f'{4 * host.SLOW:.0f}')
+    before = host.snapshot()
+    first = box.out_of('alice', f'setsid sleep {2 * host.SLOW} >/dev/null 2>&1 </dev/null & {NAMESPACE}')
+    host.wait_for('no process', lambda: not host.of_user('alice'))
+    assert box.the_container('alice')['state'] == 'lingering'
+    assert box.out_of('alice', NAMESPACE) == first
+    ended(before)
+
+
+@case(10)
+def nobody_lingers_unasked():
+    before = host.snapshot()
+    assert box.out_of('alice', f'{SLEEPER} {NAMESPACE}') != os.readlink('/proc/self/ns/pid')
+    ended(before, 4)
