@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "prose.h"
 #include "sessctl.h"
 
 static const struct {
@@ -99,7 +100,7 @@ static const struct ctl_column columns[] = {
 	{ "fix", CTL_TEXT, offsetof(struct row, fix), CTL_WRAP },
 };
 
-static int show(const struct ctl_findings *findings, const struct ctl_args *args)
+static int show_table(const struct ctl_findings *findings, const struct ctl_args *args)
 {
 	cleanup_free struct row *rows = calloc(findings->n + 1, sizeof(*rows));
 	if (!rows)
@@ -110,6 +111,22 @@ static int show(const struct ctl_findings *findings, const struct ctl_args *args
 	const struct ctl_table table = { "findings", columns,	  SB_ARRAY_SIZE(columns),
 					 rows,	     findings->n, sizeof(*rows) };
 	return ctl_show_table(&table, args);
+}
+
+static int show_prose(const struct ctl_findings *findings)
+{
+	size_t width = ctl_prose_width();
+	for (size_t i = 0; i < findings->n; i++) {
+		const struct ctl_finding *f = &findings->v[i];
+		char lead[16];
+		snprintf(lead, sizeof(lead), "%-9s", severities[f->severity]);
+		ctl_prose(stdout, width, lead, f->what);
+		if (f->fix)
+			ctl_prose(stdout, width, "         Fix: ", f->fix);
+	}
+	if (findings->n == 0)
+		puts("Nothing found.");
+	return CTL_OK;
 }
 
 /* The worst first; what is equally bad in the order of the checks. */
@@ -145,9 +162,7 @@ int ctl_check(const struct ctl_args *args)
 	}
 	if (findings.n > 1)
 		qsort(findings.v, findings.n, sizeof(*findings.v), compare);
-	int status = show(&findings, args);
-	if (status == CTL_OK && findings.n == 0 && !(args->set & (CTL_JSON | CTL_NO_HEADINGS)))
-		puts("Nothing found.");
+	int status = ctl_is_raw(args) ? show_table(&findings, args) : show_prose(&findings);
 	if (status == CTL_OK && is_bad(&findings))
 		status = CTL_FAILED;
 	ctl_findings_clear(&findings);

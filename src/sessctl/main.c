@@ -13,9 +13,10 @@ static int help(const struct ctl_args *args);
 
 static const struct ctl_verb verbs[] = {
 	{ "list", "[--containers]", "sessions, or containers",
-	  CTL_CONTAINERS | CTL_OUTPUT | CTL_NO_HEADINGS | CTL_JSON, 0, 0, true, ctl_list },
-	{ "show", "USER|ID", "everything about a user or a session", CTL_JSON, 1, 1, true,
-	  ctl_show },
+	  CTL_CONTAINERS | CTL_WATCH | CTL_OUTPUT | CTL_NO_HEADINGS | CTL_JSON, 0, 0, true,
+	  ctl_list },
+	{ "show", "USER|ID", "everything about a user or a session",
+	  CTL_OUTPUT | CTL_NO_HEADINGS | CTL_JSON, 1, 1, true, ctl_show },
 	{ "limit", "USER [KEY=VALUE...]", "show a user's limits, or change them",
 	  CTL_RUNTIME | CTL_FORCE | CTL_OUTPUT | CTL_NO_HEADINGS | CTL_JSON, 1, -1, true,
 	  ctl_limit },

@@ -10,7 +10,7 @@ static const struct row {
 	enum ctl_option bit;
 	const char *name;
 	char letter;	     /* 0 = none */
-	const char *operand; /* NULL = none */
+	const char *operand; /* NULL = none; "[X]" = --name=X, or left out */
 	size_t offset;	     /* of the operand in struct ctl_args */
 	const char *help;
 } rows[] = {
@@ -23,6 +23,8 @@ static const struct row {
 	{ CTL_SIGNAL, "signal", 's', "SIGNAL", offsetof(struct ctl_args, signal),
 	  "name or number (default: TERM)" },
 	{ CTL_ALL, "all", 0, NULL, 0, "all users; ends the holder of the cgroups, too" },
+	{ CTL_WATCH, "watch", 0, "[SECONDS]", offsetof(struct ctl_args, watch),
+	  "again and again, until Ctrl-C" },
 	{ CTL_OUTPUT, "output", 'o', "COLUMNS", offsetof(struct ctl_args, output),
 	  "columns to print, separated by commas" },
 	{ CTL_NO_HEADINGS, "no-headings", 0, NULL, 0, "for scripts: bare lines" },
@@ -31,13 +33,19 @@ static const struct row {
 
 #define FIRST_LONG 256
 
+static int operands(const struct row *row)
+{
+	return !row->operand	      ? no_argument
+	       : *row->operand == '[' ? optional_argument
+				      : required_argument;
+}
+
 static void make_tables(struct option *options, char *letters)
 {
 	*letters++ = ':'; /* our own messages */
 	for (size_t i = 0; i < SB_ARRAY_SIZE(rows); i++) {
-		*options++ = (struct option){ rows[i].name,
-					      rows[i].operand ? required_argument : no_argument,
-					      NULL, FIRST_LONG + (int)i };
+		*options++ = (struct option){ rows[i].name, operands(&rows[i]), NULL,
+					      FIRST_LONG + (int)i };
 		if (!rows[i].letter)
 			continue;
 		*letters++ = rows[i].letter;
@@ -99,10 +107,11 @@ void ctl_options_help(const struct ctl_verb *verb)
 		char text[64];
 		if (!(verb->options & rows[i].bit))
 			continue;
+		const char *operand = rows[i].operand ? rows[i].operand : "";
+		const char *gap = *operand == '[' ? "[=" : *operand ? " " : "";
 		snprintf(text, sizeof(text), "%s%c%s--%s%s%s", rows[i].letter ? "-" : "",
 			 rows[i].letter ? rows[i].letter : ' ', rows[i].letter ? ", " : "   ",
-			 rows[i].name, rows[i].operand ? " " : "",
-			 rows[i].operand ? rows[i].operand : "");
+			 rows[i].name, gap, operand + (*operand == '['));
 		printf("  %-24s %s\n", text, rows[i].help);
 	}
 }

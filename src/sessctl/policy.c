@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "account.h"
+#include "prose.h"
 #include "sessbox/cgroup.h"
 #include "sessbox/parse.h"
 #include "sessbox/proc.h"
@@ -30,6 +31,28 @@ static const struct ctl_column columns[] = {
 	COLUMN(file, CTL_TEXT), COLUMN(overrode, CTL_LIST),
 };
 
+/* For people: what is set where, and below what that replaced. Where nothing is set: "built in". */
+static int show_prose(const struct ctl_table *table, const struct sb_policy *policy,
+		      const char *service)
+{
+	const struct ctl_choice choice = { { 0, 1, 2, 3 }, 4 };
+	const struct row *rows = table->rows;
+	size_t width = ctl_prose_width();
+	bool any = false;
+	printf("%s through %s: class %s, %s\n\n", policy->user, service, policy->class_name,
+	       policy->set.contain ? "contained" : "not contained");
+	int r = ctl_table_print(table, &choice, CTL_HEADED);
+	for (size_t i = 0; r == 0 && i < table->n_rows; i++) {
+		for (size_t k = 0; k < rows[i].overrode->n; k++) {
+			if (!any)
+				puts("\nOverridden:");
+			any = true;
+			ctl_prose(stdout, width, "  ", rows[i].overrode->v[k]);
+		}
+	}
+	return r < 0 ? ctl_fail(CTL_FAILED, "print the table: %s", strerror(-r)) : CTL_OK;
+}
+
 static int show_values(const struct sb_policy *policy, const struct sb_config *config,
 		       const struct ctl_args *args)
 {
@@ -49,7 +72,9 @@ static int show_values(const struct sb_policy *policy, const struct sb_config *c
 	}
 	const struct ctl_table table = { "policy", columns, SB_ARRAY_SIZE(columns),
 					 rows,	   n,	    sizeof(*rows) };
-	return ctl_show_table(&table, args);
+	if (ctl_is_raw(args))
+		return ctl_show_table(&table, args);
+	return show_prose(&table, policy, args->service ? args->service : CTL_SERVICE_DEFAULT);
 }
 
 static void print_lines(char *text)

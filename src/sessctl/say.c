@@ -29,12 +29,29 @@ void ctl_warn(const char *fmt, ...)
 	va_end(ap);
 }
 
+int ctl_columns(const struct ctl_table *table, const struct ctl_args *args, struct ctl_choice *ret)
+{
+	char bad[64], names[512];
+	size_t len = 0;
+	if (ctl_choose(table, args->output, ret, bad, sizeof(bad)) == 0)
+		return CTL_OK;
+	for (size_t i = 0; i < table->n_columns && len < sizeof(names); i++)
+		len += (size_t)snprintf(names + len, sizeof(names) - len, "%s%s", i ? ", " : "",
+					table->columns[i].name);
+	return ctl_fail(CTL_USAGE, "no column '%s'; there are: %s", bad, names);
+}
+
+bool ctl_is_raw(const struct ctl_args *args)
+{
+	return args->set & (CTL_JSON | CTL_NO_HEADINGS | CTL_OUTPUT);
+}
+
 int ctl_show_table(const struct ctl_table *table, const struct ctl_args *args)
 {
 	struct ctl_choice choice;
-	char bad[64];
-	if (ctl_choose(table, args->output, &choice, bad, sizeof(bad)) < 0)
-		return ctl_fail(CTL_USAGE, "no column '%s'", bad);
+	int status = ctl_columns(table, args, &choice);
+	if (status != CTL_OK)
+		return status;
 	if (args->set & CTL_JSON) {
 		struct ctl_json j;
 		ctl_json_begin(&j, stdout);

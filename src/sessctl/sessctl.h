@@ -32,6 +32,7 @@ enum ctl_option {
 	CTL_MOUNTS = 1 << 7,
 	CTL_SIGNAL = 1 << 8,
 	CTL_ALL = 1 << 9,
+	CTL_WATCH = 1 << 10,
 };
 
 /* The command line of a verb: its options, and what else stands there. */
@@ -40,6 +41,7 @@ struct ctl_args {
 	const char *output;
 	const char *service;
 	const char *signal;
+	const char *watch;
 	char **v;
 	int n;
 };
@@ -67,8 +69,14 @@ int ctl_fail(int status, const char *fmt, ...) __attribute__((format(printf, 2, 
 /* The same without an end. */
 void ctl_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/* The columns of -o. CTL_OK, or CTL_USAGE with the names there are said. */
+int ctl_columns(const struct ctl_table *table, const struct ctl_args *args, struct ctl_choice *ret);
+
 /* One table alone: as JSON or for people, with the columns of -o. An exit status. */
 int ctl_show_table(const struct ctl_table *table, const struct ctl_args *args);
+
+/* Was something for scripts or programs asked for, and not sentences for people? */
+bool ctl_is_raw(const struct ctl_args *args);
 
 /* ---- the verbs ---- */
 

@@ -25,22 +25,66 @@ struct picture {
 	struct sb_usage usage;
 };
 
-static const struct {
-	const char *name;
-	size_t offset;
-	bool bytes;
-} usage_rows[] = {
-	{ "memory", offsetof(struct sb_usage, memory), true },
-	{ "swap", offsetof(struct sb_usage, swap), true },
-	{ "tasks", offsetof(struct sb_usage, tasks), false },
-	{ "cpu-usec", offsetof(struct sb_usage, cpu_us), false },
-	{ "oom-kills", offsetof(struct sb_usage, oom_kills), false },
-	{ "tasks-refused", offsetof(struct sb_usage, tasks_refused), false },
+/* The user as one row, for -o. What is used of his cgroup comes last, and is "usage" in JSON. */
+struct user_row {
+	const char *user;
+	uint64_t uid;
+	const char *class_name;
+	const char *state;
+	uint64_t containers;
+	uint64_t sessions;
+	struct sb_usage usage;
 };
 
-static uint64_t usage_at(const struct picture *p, size_t i)
+#define COLUMN(member, name, type)                                                                 \
+	{                                                                                          \
+		name, type, offsetof(struct user_row, member), type == CTL_TEXT ? 0 : CTL_RIGHT    \
+	}
+
+static const struct ctl_column user_columns[] = {
+	COLUMN(user, "user", CTL_TEXT),
+	COLUMN(uid, "uid", CTL_COUNT),
+	COLUMN(class_name, "class", CTL_TEXT),
+	COLUMN(state, "state", CTL_TEXT),
+	COLUMN(containers, "containers", CTL_COUNT),
+	COLUMN(sessions, "sessions", CTL_COUNT),
+	COLUMN(usage.memory, "memory", CTL_BYTES),
+	COLUMN(usage.swap, "swap", CTL_BYTES),
+	COLUMN(usage.tasks, "tasks", CTL_COUNT),
+	COLUMN(usage.cpu_us, "cpu-usec", CTL_COUNT),
+	COLUMN(usage.oom_kills, "oom-kills", CTL_COUNT),
+	COLUMN(usage.tasks_refused, "tasks-refused", CTL_COUNT),
+};
+
+#define FIRST_USAGE 6
+
+/* The same for people. */
+static const char *const usage_labels[] = {
+	"memory",
+	"swap",
+	"tasks",
+	"CPU time",
+	"processes killed at MemoryMax",
+	"forks that failed at TasksMax",
+};
+
+static struct user_row user_row(const struct picture *p)
 {
-	return *(const uint64_t *)(const void *)((const char *)&p->usage + usage_rows[i].offset);
+	return (struct user_row){ .user = p->name,
+				  .uid = p->uid,
+				  .class_name = p->class_name,
+				  .state = p->user			? "logged in"
+					   : p->contained || !p->judged ? "not logged in"
+									: "not contained",
+				  .containers = p->containers.n_rows,
+				  .sessions = p->sessions.n_rows,
+				  .usage = p->usage };
+}
+
+static struct ctl_table user_table(const struct user_row *row)
+{
+	return (struct ctl_table){ "user", user_columns, SB_ARRAY_SIZE(user_columns), row,
+				   1,	   sizeof(*row) };
 }
 
 /* Every column of a table. */
@@ -65,13 +109,13 @@ static struct ctl_table limit_table(const struct picture *p)
 
 static void usage_json(struct ctl_json *j, const struct picture *p)
 {
+	const struct user_row row = user_row(p);
+	const struct ctl_table table = user_table(&row);
+	struct ctl_choice choice = { .n = 0 };
+	for (size_t i = FIRST_USAGE; i < table.n_columns; i++)
+		choice.v[choice.n++] = i;
 	ctl_json_object(j, "usage");
-	for (size_t i = 0; i < SB_ARRAY_SIZE(usage_rows); i++) {
-		if (usage_at(p, i) == SB_INFINITY)
-			ctl_json_null(j, usage_rows[i].name);
-		else
-			ctl_json_number(j, usage_rows[i].name, usage_at(p, i));
-	}
+	ctl_row_json(j, &table, 0, &choice);
 	ctl_json_end(j);
 }
 
@@ -121,17 +165,18 @@ static void print_block(const char *title, const struct ctl_table *table)
 
 static void print_usage(const struct picture *p)
 {
-	struct fact facts[SB_ARRAY_SIZE(usage_rows)] = { 0 };
-	for (size_t i = 0; i < SB_ARRAY_SIZE(usage_rows); i++) {
-		struct fact *f = &facts[i];
-		f->name = usage_rows[i].name;
-		f->value = f->text;
-		if (usage_at(p, i) == SB_INFINITY)
-			sb_copy(f->text, sizeof(f->text), "-");
-		else if (usage_rows[i].bytes)
-			ctl_print_size(f->text, sizeof(f->text), usage_at(p, i));
-		else
-			snprintf(f->text, sizeof(f->text), "%" PRIu64, usage_at(p, i));
+	struct fact facts[SB_ARRAY_SIZE(usage_labels)] = { 0 };
+	const struct user_row row = user_row(p);
+	for (size_t i = 0; i < SB_ARRAY_SIZE(usage_labels); i++) {
+		const struct ctl_column *column = &user_columns[FIRST_USAGE + i];
+		char buf[CTL_CELL_MAX];
+		ctl_cell_text(column, &row, false, buf);
+		if (column->offset == offsetof(struct user_row, usage.cpu_us) &&
+		    row.usage.cpu_us != SB_INFINITY)
+			snprintf(buf, sizeof(buf), "%.3f s", (double)row.usage.cpu_us / 1e6);
+		snprintf(facts[i].text, sizeof(facts[i].text), "%.300s", buf);
+		facts[i].name = usage_labels[i];
+		facts[i].value = facts[i].text;
 	}
 	puts("\nUsage");
 	print_facts(facts, SB_ARRAY_SIZE(facts));
@@ -141,15 +186,13 @@ static int print_text(const struct picture *p)
 {
 	char uid[16];
 	const struct ctl_table limits = limit_table(p);
-	const char *state = p->user			 ? "logged in"
-			    : p->contained || !p->judged ? "not logged in"
-							 : "not contained";
+	const struct user_row row = user_row(p);
 	snprintf(uid, sizeof(uid), "%u", p->uid);
 	const struct fact facts[] = {
 		{ .name = "user", .value = p->name },
 		{ .name = "uid", .value = uid },
 		{ .name = "class", .value = p->class_name },
-		{ .name = "state", .value = state },
+		{ .name = "state", .value = row.state },
 	};
 	print_facts(facts, SB_ARRAY_SIZE(facts));
 	if (!p->user && !p->contained)
@@ -159,6 +202,31 @@ static int print_text(const struct picture *p)
 	print_block("Limits", &limits);
 	print_usage(p);
 	return CTL_OK;
+}
+
+/* One row with the columns of -o. In JSON it is the object itself. */
+static int print_row(const struct ctl_table *table, const struct ctl_args *args)
+{
+	struct ctl_choice choice;
+	struct ctl_json j;
+	if (!(args->set & CTL_JSON))
+		return ctl_show_table(table, args);
+	int status = ctl_columns(table, args, &choice);
+	if (status != CTL_OK)
+		return status;
+	ctl_json_begin(&j, stdout);
+	ctl_row_json(&j, table, 0, &choice);
+	ctl_json_end(&j);
+	return CTL_OK;
+}
+
+static int print_picture(const struct picture *p, const struct ctl_args *args)
+{
+	const struct user_row row = user_row(p);
+	const struct ctl_table table = user_table(&row);
+	if (args->set & (CTL_OUTPUT | CTL_NO_HEADINGS))
+		return print_row(&table, args);
+	return args->set & CTL_JSON ? print_json(p) : print_text(p);
 }
 
 static int fill(struct picture *p, const struct ctl_target *target, const struct sb_policy *policy,
@@ -193,40 +261,38 @@ static int show_user(const struct ctl_users *users, const struct ctl_target *tar
 	     ctl_account_policy(&target->account, NULL, config, &policy, &err) < 0))
 		ctl_warn("%s", err.msg);
 	int r = fill(&p, target, policy, config);
-	int status = r < 0		    ? ctl_fail(CTL_FAILED, "%s", strerror(-r))
-		     : args->set & CTL_JSON ? print_json(&p)
-					    : print_text(&p);
+	int status = r < 0 ? ctl_fail(CTL_FAILED, "%s", strerror(-r)) : print_picture(&p, args);
 	free((void *)p.sessions.rows);
 	free((void *)p.containers.rows);
 	return status;
+}
+
+static void print_session(const struct ctl_table *table)
+{
+	struct fact facts[CTL_COLUMNS_MAX] = { 0 };
+	for (size_t i = 0; i < table->n_columns; i++) {
+		char buf[CTL_CELL_MAX];
+		ctl_cell_text(&table->columns[i], table->rows, false, buf);
+		snprintf(facts[i].text, sizeof(facts[i].text), "%.300s", buf);
+		facts[i].name = table->columns[i].name;
+		facts[i].value = facts[i].text;
+	}
+	print_facts(facts, table->n_columns);
 }
 
 static int show_session(const struct ctl_users *users, const struct ctl_target *target,
 			const struct ctl_args *args)
 {
 	struct ctl_table table;
-	struct fact facts[CTL_COLUMNS_MAX] = { 0 };
-	int r = ctl_session_table(users, target->user, target->session, &table);
+	int status = CTL_OK, r = ctl_session_table(users, target->user, target->session, &table);
 	if (r < 0)
 		return ctl_fail(CTL_FAILED, "%s", strerror(-r));
-	if (args->set & CTL_JSON) {
-		struct ctl_json j;
-		const struct ctl_choice choice = whole(&table);
-		ctl_json_begin(&j, stdout);
-		ctl_row_json(&j, &table, 0, &choice);
-		ctl_json_end(&j);
-	} else {
-		for (size_t i = 0; i < table.n_columns; i++) {
-			char buf[CTL_CELL_MAX];
-			ctl_cell_text(&table.columns[i], table.rows, false, buf);
-			snprintf(facts[i].text, sizeof(facts[i].text), "%.300s", buf);
-			facts[i].name = table.columns[i].name;
-			facts[i].value = facts[i].text;
-		}
-		print_facts(facts, table.n_columns);
-	}
+	if (ctl_is_raw(args))
+		status = print_row(&table, args);
+	else
+		print_session(&table);
 	free((void *)table.rows);
-	return CTL_OK;
+	return status;
 }
 
 int ctl_show(const struct ctl_args *args)
