@@ -23,6 +23,7 @@ static const struct {
 	{ "sshd", ctl_check_sshd },
 	{ "kernel", ctl_check_kernel },
 	{ "cgroup", ctl_check_cgroup },
+	{ "settings", ctl_check_settings },
 	{ "host", ctl_check_host },
 };
 

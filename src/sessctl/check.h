@@ -54,6 +54,9 @@ void ctl_check_chroot(const struct ctl_host *host, const char *file, const char 
 		      struct ctl_findings *findings);
 void ctl_check_kernel(const struct ctl_host *host, struct ctl_findings *findings);
 void ctl_check_cgroup(const struct ctl_host *host, struct ctl_findings *findings);
+/* Part of it: the mount options. */
+void ctl_check_cgroup_mount(const struct ctl_host *host, struct ctl_findings *findings);
+void ctl_check_settings(const struct ctl_host *host, struct ctl_findings *findings);
 void ctl_check_host(const struct ctl_host *host, struct ctl_findings *findings);
 
 #endif

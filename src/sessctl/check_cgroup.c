@@ -31,32 +31,53 @@ static int try_clone_into(struct sb_cgroup *cg)
 	return r;
 }
 
-/* "cgroup2 /sys/fs/cgroup cgroup2 rw,nosuid,..." */
-static bool wants_favordynmods(char *line, const char **ret_where)
+/* Mount options of cgroup2 that should be there. */
+static const struct {
+	const char *name;
+	const char *what;
+} options[] = {
+	{ "favordynmods",
+	  "without favordynmods a process takes up to 20 ms to enter its cgroup, once in each "
+	  "login" },
+	{ "nsdelegate",
+	  "without nsdelegate the border of a tenant's cgroup namespace is none: that he cannot "
+	  "leave his cgroup hangs on the owners of files alone" },
+};
+
+static bool has_option(const char *list, const char *name)
 {
-	char *save = NULL;
-	strtok_r(line, " ", &save);
-	*ret_where = strtok_r(NULL, " ", &save);
-	const char *type = strtok_r(NULL, " ", &save), *options = strtok_r(NULL, " ", &save);
-	return options && strcmp(type, "cgroup2") == 0 &&
-	       strncmp(*ret_where, "/sys/fs/cgroup", 14) == 0 && !strstr(options, "favordynmods");
+	size_t len = strlen(name);
+	for (const char *at = strstr(list, name); at; at = strstr(at + len, name))
+		if ((at == list || at[-1] == ',') && (at[len] == ',' || at[len] == '\0'))
+			return true;
+	return false;
 }
 
-static void check_favordynmods(const struct ctl_host *host, struct ctl_findings *findings)
+static void check_options(const char *where, const char *list, struct ctl_findings *findings)
 {
-	char text[16384], fix[300];
-	char *save = NULL;
+	for (size_t i = 0; i < SB_ARRAY_SIZE(options); i++) {
+		char fix[300];
+		if (has_option(list, options[i].name))
+			continue;
+		snprintf(fix, sizeof(fix), "mount -o remount,%s %s%s", options[i].name, where,
+			 i == 0 ? " (Linux 6.0 or later)" : "");
+		ctl_find(findings, CTL_NOTE, fix, "%s", options[i].what);
+	}
+}
+
+/* "cgroup2 /sys/fs/cgroup cgroup2 rw,nosuid,..." */
+void ctl_check_cgroup_mount(const struct ctl_host *host, struct ctl_findings *findings)
+{
+	char text[16384];
+	char *next = NULL;
 	if (ctl_host_read(host, "proc/self/mounts", text, sizeof(text)) < 0)
 		return;
-	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
-		const char *where;
-		if (!wants_favordynmods(line, &where))
+	for (char *line = strtok_r(text, "\n", &next); line; line = strtok_r(NULL, "\n", &next)) {
+		char where[256], type[32], list[512];
+		if (sscanf(line, "%*s %255s %31s %511s", where, type, list) != 3 ||
+		    strcmp(type, "cgroup2") != 0 || strncmp(where, "/sys/fs/cgroup", 14) != 0)
 			continue;
-		snprintf(fix, sizeof(fix), "mount -o remount,favordynmods %s (Linux 6.0 or later)",
-			 where);
-		ctl_find(findings, CTL_NOTE, fix,
-			 "without favordynmods a process takes up to 20 ms to enter its cgroup, "
-			 "once in each login");
+		check_options(where, list, findings);
 		return;
 	}
 }
@@ -134,5 +155,5 @@ void ctl_check_cgroup(const struct ctl_host *host, struct ctl_findings *findings
 			 "start a process in a cgroup: %s", strerror(-r));
 	check_controllers(host, findings);
 	if (sb_cgroup_mode(host->cg) != SB_CGROUP_V1)
-		check_favordynmods(host, findings);
+		ctl_check_cgroup_mount(host, findings);
 }

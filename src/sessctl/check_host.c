@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Settings of the host that weaken containment. */
+/* What there is on the host beside us that weakens containment. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -14,43 +14,6 @@
 #include "sessbox/parse.h"
 #include "sessbox/record.h"
 #include "sessbox/str.h"
-
-/* A number in a file, and what it should not be: from, to, both included. */
-static const struct {
-	const char *path;
-	uint64_t from, to;
-	enum ctl_severity severity;
-	const char *what, *fix;
-} numbers[] = {
-	{ "proc/sys/fs/suid_dumpable", 1, 1, CTL_WARNING,
-	  "fs.suid_dumpable=1: a tenant may trace processes that have just become his",
-	  "sysctl fs.suid_dumpable=0" },
-	{ "proc/sys/dev/tty/legacy_tiocsti", 1, 1, CTL_NOTE,
-	  "dev.tty.legacy_tiocsti=1: a program can type into the terminal it was started from",
-	  "sysctl dev.tty.legacy_tiocsti=0" },
-	{ "sys/fs/selinux/enforce", 1, 1, CTL_ERROR,
-	  "SELinux enforces its policy, with which sessbox is not tested",
-	  "setenforce 0, or no containment" },
-	{ "proc/sys/user/max_user_namespaces", 1, UINT64_MAX, CTL_NOTE,
-	  "user namespaces are open: through them a tenant can use up the host's terminals and "
-	  "kernel memory beyond his MemoryMax",
-	  "sysctl user.max_user_namespaces=0, where nobody needs them" },
-};
-
-static void check_numbers(const struct ctl_host *host, struct ctl_findings *findings)
-{
-	for (size_t i = 0; i < SB_ARRAY_SIZE(numbers); i++) {
-		char text[32];
-		uint64_t value;
-		if (ctl_host_read(host, numbers[i].path, text, sizeof(text)) < 0)
-			continue;
-		text[strcspn(text, "\n")] = '\0';
-		if (sb_parse_u64(text, &value) == 0 && value >= numbers[i].from &&
-		    value <= numbers[i].to)
-			ctl_find(findings, numbers[i].severity, numbers[i].fix, "%s",
-				 numbers[i].what);
-	}
-}
 
 /* ---- systemd's user managers, which run units from homes on the host ---- */
 
@@ -173,7 +136,6 @@ static void check_template(struct ctl_findings *findings)
 void ctl_check_host(const struct ctl_host *host, struct ctl_findings *findings)
 {
 	check_template(findings);
-	check_numbers(host, findings);
 	check_user_managers(host, findings);
 	check_sockets(host, findings);
 }
