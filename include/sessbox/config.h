@@ -44,6 +44,7 @@ enum sb_key_type {
 	SB_TYPE_SIZE,	/* bytes, SB_INFINITY = none */
 	SB_TYPE_COUNT,	/* SB_INFINITY = none */
 	SB_TYPE_QUOTA,	/* microseconds per second, SB_INFINITY = none */
+	SB_TYPE_NUMBER, /* a count that is no share of anything; SB_INFINITY = none */
 	SB_TYPE_WEIGHT, /* 1-10000 */
 	SB_TYPE_SPAN,	/* milliseconds */
 	SB_TYPE_WORDS,	/* struct sb_strv, each word checked by the key */
@@ -81,6 +82,7 @@ struct sb_settings {
 	unsigned int on_failure; /* enum sb_on_failure */
 	struct sb_strv allow_services;
 	uint64_t timeout_ms;
+	uint64_t sessions_max;
 	uint64_t timeout_stop_ms;
 	bool kill_user_processes;
 	uint64_t linger_ms;

@@ -6,6 +6,7 @@
  * Sessions and the containers they are in: the only place that knows the order of things. Every
  * function here takes the user's lock (record.h) itself unless it says that it is held.
  */
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -49,10 +50,14 @@ struct sb_session_grant {
 	bool unrecorded;	  /* the host's utmp could not be written */
 };
 
+/* Errors that are no failures: the login is refused because somebody wants it so. */
+#define SB_REFUSED_SESSIONS EUSERS  /* SessionsMax */
+#define SB_REFUSED_FROZEN EHOSTDOWN /* sb_user_freeze, or a freezer state set by hand */
+
 /*
  * Opens a session: reconciles what earlier ones left, makes the user's container or joins the one
  * that is there, sets the limits, writes the records. On failure nothing of it is left; -EBUSY also
- * means that a container does not answer or is frozen.
+ * means that a container does not answer.
  */
 int sb_session_open(const struct sb_session_request *request, struct sb_session_grant *ret,
 		    struct sb_err *err);
@@ -60,9 +65,9 @@ void sb_session_grant_close(struct sb_session_grant *grant);
 
 /*
  * What sb_session_open would refuse at once, without changing anything: no cgroup base, a frozen
- * cgroup, a container that does not answer. 0 or a negative errno.
+ * cgroup, too many sessions, a container that does not answer. 0 or a negative errno.
  */
-int sb_session_check(uid_t uid, int64_t deadline, struct sb_err *err);
+int sb_session_check(const struct sb_policy *policy, int64_t deadline, struct sb_err *err);
 
 /*
  * Ends a session: records, and if it was the last one, the container - which a reaper, cloned into

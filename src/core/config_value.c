@@ -86,6 +86,9 @@ static int parse_number(const struct sb_key *key, const char *text, void *field)
 	case SB_TYPE_COUNT:
 		r = sb_parse_count(text, whole_of(text, machine_tasks), &v);
 		break;
+	case SB_TYPE_NUMBER:
+		r = sb_parse_count(text, 0, &v);
+		break;
 	case SB_TYPE_QUOTA:
 		r = sb_parse_cpu_quota(text, &v);
 		break;
@@ -147,9 +150,9 @@ static int parse_string(const struct sb_key *key, const char *text, void *field)
 static int (*const parsers[])(const struct sb_key *key, const char *text, void *field) = {
 	[SB_TYPE_BOOL] = parse_bool,	 [SB_TYPE_SIZE] = parse_number,
 	[SB_TYPE_COUNT] = parse_number,	 [SB_TYPE_QUOTA] = parse_number,
-	[SB_TYPE_WEIGHT] = parse_number, [SB_TYPE_SPAN] = parse_number,
-	[SB_TYPE_WORDS] = parse_words,	 [SB_TYPE_STRING] = parse_string,
-	[SB_TYPE_CHOICE] = parse_choice,
+	[SB_TYPE_NUMBER] = parse_number, [SB_TYPE_WEIGHT] = parse_number,
+	[SB_TYPE_SPAN] = parse_number,	 [SB_TYPE_WORDS] = parse_words,
+	[SB_TYPE_STRING] = parse_string, [SB_TYPE_CHOICE] = parse_choice,
 };
 
 int sb_config_parse_value(const struct sb_key *key, const char *text, void *base,

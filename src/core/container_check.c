@@ -1,31 +1,79 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <errno.h>
+
+/* What keeps a login out, though everything works. */
+#include <fcntl.h>
 
 #include "container_internal.h"
+#include "sessbox/io.h"
+#include "sessbox/parse.h"
 #include "sessbox/str.h"
-#include "sessbox/sys.h"
 
-int sb_session_check(uid_t uid, int64_t deadline, struct sb_err *err)
+#define CLOSING_MS 1000
+#define CLOSING_POLL_US 20000
+
+int sb_session_check_frozen(struct sb_cgroup *cg, const char *group, struct sb_err *err)
+{
+	if (sb_cgroup_frozen(cg, group) <= 0)
+		return 0;
+	return sb_fail_plain(err, SB_REFUSED_FROZEN, "the cgroup '%s' is frozen", group);
+}
+
+int sb_session_check_number(struct sb_user_dir *user, const struct sb_policy *policy,
+			    struct sb_err *err)
+{
+	uint64_t max = policy->set.sessions_max;
+	ssize_t n = max == SB_INFINITY ? 0 : sb_session_count(user);
+	if (n < 0)
+		return sb_fail(err, (int)n, "count the sessions of '%s'", policy->user);
+	if ((uint64_t)n < max)
+		return 0;
+	return sb_fail_plain(err, SB_REFUSED_SESSIONS,
+			     "'%s' has %zd sessions, as many as SessionsMax", policy->user, n);
+}
+
+/* Who logs out and in again comes while the old session is being closed, which takes the lock. */
+static int await_number(struct sb_user_dir *user, const struct sb_policy *policy, int64_t deadline,
+			struct sb_err *err)
+{
+	int64_t until = sb_now_ms() + CLOSING_MS;
+	int r;
+	while ((r = sb_session_check_number(user, policy, err)) == -SB_REFUSED_SESSIONS &&
+	       sb_left_ms(until < deadline ? until : deadline) > 0)
+		usleep(CLOSING_POLL_US);
+	return r;
+}
+
+static int check_containers(struct sb_user_dir *user, uid_t uid, int64_t deadline,
+			    struct sb_err *err)
+{
+	cleanup_free uint32_t *numbers = NULL;
+	int r = 0;
+	ssize_t n = sb_container_list(user->fd, &numbers);
+	for (ssize_t i = 0; i < n && r == 0; i++)
+		if (sb_container_ask(user->fd, numbers[i], NULL, -1, deadline, NULL) ==
+		    SB_CONTAINER_SILENT)
+			r = sb_fail_plain(err, EBUSY, "container c%u of uid %u does not answer",
+					  numbers[i], uid);
+	return r;
+}
+
+int sb_session_check(const struct sb_policy *policy, int64_t deadline, struct sb_err *err)
 {
 	char group[SB_CGROUP_NAME_MAX];
 	cleanup_cgroup struct sb_cgroup *cg = NULL;
-	cleanup_free uint32_t *numbers = NULL;
 	struct sb_user_dir user;
 	int r = sb_cgroup_open(NULL, &cg, err);
 	if (r < 0)
 		return r;
-	sb_cgroup_tenant(group, uid);
-	if (sb_cgroup_frozen(cg, group) > 0)
-		return sb_fail_plain(err, EBUSY, "the cgroup '%s' is frozen", group);
+	sb_cgroup_tenant(group, policy->uid);
+	if ((r = sb_session_check_frozen(cg, group, err)) < 0)
+		return r;
 	cleanup_fd int run = open(SB_RUN_DIR, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	if (run < 0 || sb_user_open(run, uid, &user) < 0)
+	if (run < 0 || sb_user_open(run, policy->uid, &user) < 0)
 		return 0;
-	ssize_t n = sb_container_list(user.fd, &numbers);
-	for (ssize_t i = 0; i < n && r == 0; i++)
-		if (sb_container_ask(user.fd, numbers[i], NULL, -1, deadline, NULL) ==
-		    SB_CONTAINER_SILENT)
-			r = sb_fail_plain(err, EBUSY, "container c%u of uid %u does not answer",
-					  numbers[i], uid);
+	r = await_number(&user, policy, deadline, err);
+	if (r == 0)
+		r = check_containers(&user, policy->uid, deadline, err);
 	sb_user_close(&user);
 	return r;
 }

@@ -44,6 +44,18 @@ static bool caller_lives(const struct sb_session_record *rec)
 	       proc.state != 'Z';
 }
 
+ssize_t sb_session_count(struct sb_user_dir *user)
+{
+	cleanup_free uint32_t *ids = NULL;
+	ssize_t n = sb_session_list(user->fd, &ids), living = 0;
+	for (ssize_t i = 0; i < n; i++) {
+		struct sb_session_record rec;
+		living += sb_session_load(user->fd, "sessions", ids[i], &rec) == 0 &&
+			  caller_lives(&rec);
+	}
+	return n < 0 ? n : living;
+}
+
 static bool has_container(struct sb_user_dir *user, uint32_t number)
 {
 	char name[16];

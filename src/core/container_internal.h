@@ -59,6 +59,12 @@ void sb_creation_init(struct sb_creation *c);
 int sb_creation_await(struct sb_creation *c, struct sb_err *err);
 void sb_creation_clear(struct sb_creation *c);
 
+/* ---- container_check.c: what keeps a login out, though everything works ---- */
+
+int sb_session_check_frozen(struct sb_cgroup *cg, const char *group, struct sb_err *err);
+int sb_session_check_number(struct sb_user_dir *user, const struct sb_policy *policy,
+			    struct sb_err *err);
+
 /* ---- container_builder.c ---- */
 
 /*
@@ -76,6 +82,9 @@ bool sb_container_drop_dead(struct sb_user_dir *user, uint32_t number, int64_t d
 
 /* Removes sessions whose caller or container is gone. 0 or -errno. */
 int sb_session_drop_dead(struct sb_user_dir *user);
+
+/* Sessions whose caller lives: their number or -errno. Needs no lock. */
+ssize_t sb_session_count(struct sb_user_dir *user);
 
 /* Both, for all of the user. Returns the number of containers left, or -errno. */
 int sb_user_reconcile(struct sb_user_dir *user, int64_t deadline, struct sb_err *err);

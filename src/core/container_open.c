@@ -58,13 +58,14 @@ static void drop_user(void *ctx)
 static int find_cgroup(void *ctx, struct sb_err *err)
 {
 	struct opening *o = ctx;
-	const char *group = o->creation.cgroup_name;
 	int r = sb_cgroup_open(NULL, &o->creation.cg, err);
-	if (r < 0)
-		return r;
-	if (sb_cgroup_frozen(o->creation.cg, group) > 0)
-		return sb_fail_plain(err, EBUSY, "the cgroup '%s' is frozen", group);
-	return 0;
+	return r < 0 ? r : sb_session_check_frozen(o->creation.cg, o->creation.cgroup_name, err);
+}
+
+static int count_sessions(void *ctx, struct sb_err *err)
+{
+	struct opening *o = ctx;
+	return sb_session_check_number(&o->user, policy_of(o), err);
 }
 
 static int note_session(void *ctx, struct sb_err *err)
@@ -337,6 +338,7 @@ static int write_utmp(void *ctx, struct sb_err *err)
 static const struct sb_step open_steps[] = {
 	{ "lock", take_lock, drop_user },
 	{ "cgroup", find_cgroup, NULL }, /* what is made in it goes with the user */
+	{ "number of sessions", count_sessions, NULL },
 	{ "session", note_session, NULL },
 	{ "container", find_or_create, leave },
 	{ "leftovers", drop_leftovers, NULL },

@@ -91,8 +91,23 @@ static void fill_reply(struct sb_answer *answer)
 	note_shortcomings(answer);
 }
 
+/* Refusals that somebody wants: OnFailure= does not change them. */
+static const struct {
+	int num;
+	const char *to_user;
+} refusals[] = {
+	{ SB_REFUSED_SESSIONS, "You have as many sessions open as you may have." },
+	{ SB_REFUSED_FROZEN, "This account is frozen. Please ask the administrator." },
+};
+
 static void fail(struct sb_answer *answer, const struct sb_policy *policy, const struct sb_err *err)
 {
+	for (size_t i = 0; i < SB_ARRAY_SIZE(refusals); i++) {
+		if (refusals[i].num != err->num)
+			continue;
+		say(answer, SB_VERDICT_DENY, refusals[i].to_user, err->msg);
+		return;
+	}
 	/* Never for what he can bring about himself: a link in place of a directory to be bound. */
 	bool allow = policy->set.on_failure == SB_ON_FAILURE_ALLOW && err->num != ELOOP;
 	say(answer, allow ? SB_VERDICT_UNCONTAINED : SB_VERDICT_FAIL, allow ? "" : not_contained,
@@ -125,14 +140,13 @@ static void open_session(const struct sb_request *request, const struct sb_polic
 		fill_reply(answer);
 }
 
-static void check_session(const struct sb_request *request, const struct sb_policy *policy,
-			  struct sb_answer *answer)
+static void check_session(const struct sb_policy *policy, struct sb_answer *answer)
 {
 	struct sb_err err = { 0 };
 	int64_t deadline = sb_now_ms() + (int64_t)policy->set.timeout_ms / 2;
 	announce(policy->set.timeout_ms);
 	alarm((unsigned int)(policy->set.timeout_ms / 1000) + 1);
-	if (sb_session_check(request->uid, deadline, &err) < 0)
+	if (sb_session_check(policy, deadline, &err) < 0)
 		fail(answer, policy, &err);
 	else
 		say(answer, SB_VERDICT_CONTAIN, "", "");
@@ -155,7 +169,7 @@ static void decide(const struct sb_request *request, const struct sb_policy *pol
 	if (request->op == SB_OP_OPEN)
 		open_session(request, policy, answer);
 	else
-		check_session(request, policy, answer);
+		check_session(policy, answer);
 }
 
 /* Nobody can say who is a tenant: the system's own accounts get in, the others do not. */

@@ -7,6 +7,7 @@ import time
 import box
 import host
 from cases import case
+from closed import sentence
 
 NAMESPACE = 'readlink /proc/self/ns/pid'
 SLEEPER = 'setsid sleep 610 >/dev/null 2>&1 </dev/null &'
@@ -150,3 +151,63 @@ def nobody_lingers_unasked():
     before = host.snapshot()
     assert box.out_of('alice', f'{SLEEPER} {NAMESPACE}') != os.readlink('/proc/self/ns/pid')
     ended(before, 4)
+
+
+# SessionsMax
+
+def is_refused(words, user='alice', seconds=10):
+    """In time, by one sentence, with the reason in the log and nothing of his left running."""
+    mark, start = host.log_mark(), time.monotonic()
+    done = box.ssh(user, 'echo got-in', timeout=seconds)
+    assert done.rc in (254, 255) and 'got-in' not in done.out, done
+    assert time.monotonic() - start < seconds * host.SLOW
+    said, = sentence(done)
+    assert words in said and said.endswith('.'), said
+    host.log_has(mark, f"sessbox.*'{user}' denied")
+
+
+@case(10)
+def one_session_too_many_is_refused():
+    config(SessionsMax='2')
+    before = host.snapshot()
+    first, second = box.held('alice'), box.held('alice')
+    is_refused('as many sessions open as you may have')
+    assert box.ssh('bob', 'exit 3').rc == 3
+    assert len(box.sessions('alice')) == 2
+    box.leave(first)
+    host.wait_for('one session', lambda: len(box.sessions('alice')) == 1)
+    assert box.ssh('alice', 'exit 4').rc == 4
+    host.wait_for('one session', lambda: len(box.sessions('alice')) == 1)
+    monitor = host.monitor_of(box.the_session('alice')['leader'])
+    third = box.held('alice')
+    os.kill(monitor, signal.SIGKILL)  # nobody closes that one
+    assert box.ssh('alice', 'exit 5').rc == 5
+    box.leave(third)
+    box.finish(second)
+    ended(before)
+
+
+@case(10)
+def a_session_that_is_closing_keeps_nobody_out():
+    config(SessionsMax='1')
+    spaces = {box.out_of('alice', NAMESPACE) for _ in range(6)}
+    assert os.readlink('/proc/self/ns/pid') not in spaces
+    with box.session('alice'):
+        is_refused('as many')
+
+
+@case(10)
+def too_many_sessions_are_no_failure_to_contain():
+    config(SessionsMax='1', OnFailure='allow')
+    with box.session('alice'):
+        is_refused('as many sessions open as you may have')
+
+
+@case(10)
+def of_many_logins_at_once_as_many_enter_as_may():
+    config(SessionsMax='3')
+    clients = [box.client(box.argv('alice', 'echo ready; exec cat'), stdin=-1) for _ in range(8)]
+    words = [box.line(client).strip() for client in clients]
+    assert words.count('ready') == 3, words
+    assert len(box.sessions('alice')) == 3
+    assert sorted(box.leave(client) for client in clients) == [0] * 3 + [255] * 5

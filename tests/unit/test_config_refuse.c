@@ -125,6 +125,8 @@ static const struct broken broken[] = {
 	  ":2: [a] TimeoutSec:", "from 1s to 10min, got '999ms'" },
 	{ "long timeout", TEXT("[a]\nTimeoutSec=601\n"), ":2: [a] TimeoutSec:", "from 1s" },
 	{ "endless timeout", TEXT("[a]\nTimeoutSec=infinity\n"), ":2: [a] TimeoutSec:", "" },
+	{ "share of sessions", TEXT("[a]\nSessionsMax=10%\n"), ":2: [a] SessionsMax:", "from 1" },
+	{ "no sessions", TEXT("[a]\nSessionsMax=0\n"), ":2: [a] SessionsMax:", "from 1" },
 	{ "endless lingering", TEXT("[a]\nLingerSec=infinity\n"), ":2: [a] LingerSec:", "30d" },
 	{ "endless stop", TEXT("[a]\nTimeoutStopSec=0\n"), ":2: [a] TimeoutStopSec:", "100ms" },
 	{ "choice", TEXT("[a]\nOnFailure=maybe\n"), ":2: [a] OnFailure:", "deny or allow" },

@@ -238,7 +238,7 @@ static void presets(void **state)
 	assert_int_equal(s->allow_services.n, 1);
 	assert_string_equal(s->allow_services.v[0], "sshd");
 	assert_true(s->timeout_ms == 10000 && s->timeout_stop_ms == 5000);
-	assert_true(s->kill_user_processes && s->linger_ms == 0);
+	assert_true(s->kill_user_processes && s->linger_ms == 0 && s->sessions_max == SB_INFINITY);
 	assert_string_equal(s->root_directory, "/");
 	assert_string_equal(s->hostname, "%H");
 	assert_int_equal(s->bind_paths.n + s->bind_read_only_paths.n, 0);
