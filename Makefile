@@ -126,7 +126,7 @@ check-all: check
 	$(MAKE) bench
 
 bench:
-	tests/prepare build check
+	tests/prepare build check bench
 	$(MAKE) all
 	tests/bench/run
 

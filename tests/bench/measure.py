@@ -21,6 +21,7 @@ SETTLE = 0.01  # seconds for the kernel to clean up after one process before the
 SSH = ['ssh', '-F', 'none', '-i', str(DIR / 'key'), '-o', 'BatchMode=yes', '-o', 'LogLevel=ERROR',
        '-o', 'StrictHostKeyChecking=no', '-o', 'UserKnownHostsFile=/dev/null']
 BWRAP = ['bwrap', '--unshare-all', '--ro-bind', '/', '/', 'true']
+CRUN = ['crun', '--cgroup-manager=disabled', 'run', '--bundle', str(scene.BUNDLE), 'bench']
 UNSHARE = ['unshare', '--fork', '--pid', '--mount', '--uts', '--ipc', '--cgroup', 'true']
 
 
@@ -66,6 +67,8 @@ class Series:
         self.add('c2', run(PROGRAMS / 'bare', 'join', self.init, self.flags, nothing)['total'])
         self.add('d', run(PROGRAMS / 'launch', *BWRAP)['total'])
         self.add('e', run(PROGRAMS / 'launch', *UNSHARE)['total'])
+        self.add('crun', run(PROGRAMS / 'launch', *CRUN)['total'])
+        self.add('pam_namespace', run(scene.SSHD, 'once', FIRST, scene.NAMESPACE_DIR)['open'])
 
     def whole(self):
         for name, port in scene.PORTS.items():
@@ -193,12 +196,12 @@ def with_sessions(users):
 
 
 def measure_memory(repeats):
-    """Eleven sessions in one container, and in eleven: the difference is ten containers, KiB."""
+    """As many sessions in one container as in one each: the difference is those containers, KiB."""
     found = defaultdict(list)
     for _ in range(repeats):
         one = with_sessions([SECOND] * (len(scene.IDLE) + 1))
-        eleven = with_sessions([SECOND, *scene.IDLE])
-        for kind, kib in eleven.items():
+        many = with_sessions([SECOND, *scene.IDLE])
+        for kind, kib in many.items():
             found[kind].append((kib - one[kind]) / len(scene.IDLE))
     return found
 

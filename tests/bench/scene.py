@@ -3,6 +3,7 @@
 on /dev/log, and, for whole logins, two sshd, one with our lines in its stack and one without."""
 import contextlib
 import ctypes
+import json
 import os
 import pwd
 import shutil
@@ -48,6 +49,18 @@ session required pam_sessbox.so close
 session required pam_permit.so
 session required pam_sessbox.so open join=cred
 '''
+
+# pam_namespace takes the caller itself into a mount namespace with a /tmp of the user's.
+NAMESPACE_DIR = DIR / 'pam-namespace.d'
+NAMESPACE_STACK = '''\
+auth required pam_permit.so
+account required pam_permit.so
+session required pam_namespace.so
+'''
+INSTANCES = DIR / 'instances'
+NAMESPACE_CONF = f'/tmp {INSTANCES}/ user root\n/var/tmp {INSTANCES}/var- user root\n'
+
+BUNDLE = DIR / 'bundle'
 
 SSHD_CONFIG = '''\
 ListenAddress 127.0.0.1
@@ -119,8 +132,29 @@ def make_files():
     (home / '.ssh').mkdir()
     shutil.copy(DIR / 'key.pub', home / '.ssh/authorized_keys')
     sh('chown', '-R', FIRST, str(home / '.ssh'))
+    make_namespace_files()
+    make_bundle()
     # A change of /etc within the last moments would be looked at again at each login.
     time.sleep(1.5)
+
+
+def make_namespace_files():
+    NAMESPACE_DIR.mkdir()
+    (NAMESPACE_DIR / 'sshd').write_text(NAMESPACE_STACK)
+    Path('/etc/security/namespace.conf').write_text(NAMESPACE_CONF)
+    INSTANCES.mkdir(mode=0o000)
+
+
+def make_bundle():
+    """For `crun run`: its own default configuration, with the host's tree as root."""
+    root = BUNDLE / 'rootfs'
+    root.mkdir(parents=True)
+    for part in '/', '/usr':  # not all: the host's mounts are counted
+        sh('mount', '--bind', part, f'{root}{part}')
+    sh('crun', 'spec', '--bundle', str(BUNDLE))
+    spec = json.loads((BUNDLE / 'config.json').read_text())
+    spec['process'].update(terminal=False, args=['true'])
+    (BUNDLE / 'config.json').write_text(json.dumps(spec))
 
 
 def drain_log():
