@@ -70,7 +70,7 @@ static bool is_final(const struct sb_reply *reply)
 
 int box_call_receive(struct box_call *call, struct box_reply *ret, struct box_error *error)
 {
-	int64_t deadline = sb_now_ms() + (SB_TIMEOUT_DEFAULT + SB_TIMEOUT_MARGIN) * 1000;
+	int64_t deadline = sb_now_ms() + (SB_TIMEOUT_START + SB_TIMEOUT_MARGIN) * 1000;
 	call->late = true;
 	do {
 		int r = sb_wait_readable(call->sock, deadline);

@@ -22,6 +22,8 @@
 #include "sessbox/err.h"
 #include "sessbox/limits.h"
 
+/* Holds the delegated subtree on a systemd host. */
+#define SB_TENANTS_UNIT "sessbox-tenants.service"
 #define SB_CGROUP_INIT "init"
 #define SB_CGROUP_NAME_MAX 32
 #define SB_CGROUP_FDS_MAX 24 /* hierarchies a process can be in */

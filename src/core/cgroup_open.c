@@ -12,8 +12,6 @@
 #include "sessbox/str.h"
 #include "sessbox/sys.h"
 
-#define UNIT "sessbox-tenants"
-
 /* What is looked at: the machine's, or a test's imitation of it. */
 struct site {
 	int fs; /* /sys/fs/cgroup */
@@ -103,7 +101,7 @@ static int open_mounted(const struct site *site, const char *path, const struct 
 static int make_base(int top, bool systemd)
 {
 	static const char *const own[] = { "sessbox", NULL };
-	static const char *const unit[] = { "system.slice", UNIT ".service", NULL };
+	static const char *const unit[] = { "system.slice", SB_TENANTS_UNIT, NULL };
 	cleanup_fd int dir = -1;
 	int at = top;
 	for (const char *const *name = systemd ? unit : own; *name; name++) {
@@ -124,7 +122,7 @@ static int open_base(const struct site *site, const char *mount, const struct sb
 		     bool must)
 {
 	char path[256];
-	const char *base = site->systemd ? "system.slice/" UNIT ".service" : "sessbox";
+	const char *base = site->systemd ? "system.slice/" SB_TENANTS_UNIT : "sessbox";
 	if (sb_format(path, sizeof(path), "%s/%s", mount, base) < 0)
 		return -ENODEV;
 	int fd = open_mounted(site, path, ops);
@@ -145,7 +143,8 @@ static int add(struct sb_cgroup *cg, struct sb_hierarchy *h, int r, struct sb_er
 		return 0;
 	if (r == -ENOENT)
 		return sb_fail_plain(err, ENOENT,
-				     "no cgroup of " UNIT ".service: systemctl restart " UNIT);
+				     "no cgroup of " SB_TENANTS_UNIT
+				     ": systemctl restart sessbox-tenants");
 	if (r < 0)
 		return sb_fail(err, r, "open the base of sessbox in cgroup hierarchy %s", h->name);
 	h->base = r;

@@ -42,12 +42,9 @@ static void say(struct sb_answer *answer, enum sb_verdict verdict, const char *t
 	snprintf(reply->to_log, sizeof(reply->to_log), "%s", to_log);
 }
 
-/* Longer than the module would wait by itself: tell it, before the work begins. */
-static void announce(uint64_t timeout_ms)
+void sb_answer_announce(uint64_t timeout_ms)
 {
 	struct sb_answer wait;
-	if (timeout_ms <= SB_TIMEOUT_DEFAULT * 1000)
-		return;
 	sb_answer_init(&wait);
 	wait.reply.verdict = SB_VERDICT_WAIT;
 	wait.reply.wait_sec = (uint32_t)((timeout_ms + 999) / 1000);
@@ -129,7 +126,7 @@ static void open_session(const struct sb_request *request, const struct sb_polic
 		.groups_follow = request->flags & SB_REQUEST_GROUPS,
 	};
 	struct sb_err err = { 0 };
-	announce(policy->set.timeout_ms);
+	sb_answer_announce(policy->set.timeout_ms);
 	if (policy->set.on_failure == SB_ON_FAILURE_ALLOW)
 		answer->reply.flags |= SB_REPLY_ALLOW_FAILURE;
 	/* The steps keep the deadline; this is for what hangs in the kernel. */
@@ -144,7 +141,7 @@ static void check_session(const struct sb_policy *policy, struct sb_answer *answ
 {
 	struct sb_err err = { 0 };
 	int64_t deadline = sb_now_ms() + (int64_t)policy->set.timeout_ms / 2;
-	announce(policy->set.timeout_ms);
+	sb_answer_announce(policy->set.timeout_ms);
 	alarm((unsigned int)(policy->set.timeout_ms / 1000) + 1);
 	if (sb_session_check(policy, deadline, &err) < 0)
 		fail(answer, policy, &err);

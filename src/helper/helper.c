@@ -52,6 +52,8 @@ static int read_request(struct sb_request *q, int wait_ms, struct sb_err *err)
 static int answer(const struct sb_request *request)
 {
 	struct sb_answer answer;
+	alarm(SB_TIMEOUT_DEFAULT + 1);
+	sb_answer_announce(SB_TIMEOUT_DEFAULT * 1000);
 	sb_answer_init(&answer);
 	sb_answer_request(request, &answer);
 	int r = sb_answer_send(&answer);
@@ -97,7 +99,6 @@ static int serve(void)
 	r = read_request(&request, STAY_MS, &err);
 	if (r < 0 || request.op != SB_OP_OPEN || getppid() != caller)
 		return 0;
-	alarm(SB_TIMEOUT_DEFAULT + 1);
 	answer(&request);
 	return 0;
 }

@@ -17,6 +17,9 @@ void sb_answer_clear(struct sb_answer *answer);
 /* Decides and acts; whatever happens, the answer holds a final verdict afterwards. */
 void sb_answer_request(const struct sb_request *request, struct sb_answer *answer);
 
+/* Tells the module how long to wait from now on, before the work begins. */
+void sb_answer_announce(uint64_t timeout_ms);
+
 /* Sends the answer to the module. 0 or a negative errno. */
 int sb_answer_send(const struct sb_answer *answer);
 

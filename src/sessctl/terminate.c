@@ -63,13 +63,23 @@ static int end_users(const uid_t *uids, size_t n)
 	return status;
 }
 
-/* Ends what keeps the delegated cgroup: this is ExecStop= of sessbox-tenants.service. */
+/* Is this ExecStop= of sessbox-tenants.service? An administrator who types the same only wants
+ * the tenants out: without its holder the unit would go on without a cgroup. */
+static bool is_unit_stopping(void)
+{
+	char own[4096] = "";
+	cleanup_fd int fd = open("/proc/self/cgroup", O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, own, sizeof(own) - 1);
+	return n > 0 && strstr(own, "/" SB_TENANTS_UNIT "/");
+}
+
+/* Ends what keeps the delegated cgroup. */
 static int end_holder(void)
 {
 	cleanup_cgroup struct sb_cgroup *cg = NULL;
 	cleanup_free pid_t *pids = NULL;
 	struct sb_proc proc;
-	if (access("/run/systemd/system", F_OK) < 0 || sb_cgroup_open(NULL, &cg, NULL) < 0)
+	if (!is_unit_stopping() || sb_cgroup_open(NULL, &cg, NULL) < 0)
 		return CTL_OK;
 	ssize_t n = sb_cgroup_pids(cg, SB_CGROUP_INIT, &pids);
 	for (ssize_t i = 0; i < n; i++) {

@@ -122,7 +122,7 @@ def helper_says_yes_and_no_more():
 def helper_hangs():
     before = host.snapshot()
     with box.helper_does(HANGING):
-        refused('alice', 30)
+        refused('alice', 60)
         enters('root')
         host.settle(before)
 
@@ -144,7 +144,7 @@ def helper_hangs_when_the_session_closes():
     with box.helper_does(HANGING):
         box.leave(client)
         enters('root')
-        host.wait_for('sshd gives up', lambda: monitor not in host.processes(), 30)
+        host.wait_for('sshd gives up', lambda: monitor not in host.processes(), 60)
     host.wait_for('gc finds it dead', lambda: box.sessctl('gc').rc == 0 and not host.leftovers(before))
 
 

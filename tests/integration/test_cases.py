@@ -48,6 +48,7 @@ def test_case(entry, contained):
         run(entry, contained)
         host.settle(before)
     except BaseException:
-        print('the log:', *host.log_since(mark)[-40:], sep='\n')
+        lines = [line for line in host.log_since(mark) if 'systemd[1]' not in line]
+        print('the log:', *lines[-60:], sep='\n')
         clean_up()
         raise
