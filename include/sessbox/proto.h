@@ -25,7 +25,8 @@
 #define SB_CRED_PROGRAMS "/usr/sbin/sshd", "/usr/lib/openssh/sshd-session"
 #endif
 
-/* Seconds a module waits for a helper that has not spoken yet: on a busy host it may start slowly. */
+/* Seconds a module waits for a helper that has not spoken yet: on a busy host it may start slowly.
+ */
 #define SB_TIMEOUT_START 30
 /* Seconds a helper has until it knows TimeoutSec=, whose default it is. */
 #define SB_TIMEOUT_DEFAULT 10
