@@ -14,6 +14,13 @@ int ctl_session_table(const struct ctl_users *users, const struct ctl_user *user
 int ctl_container_table(const struct ctl_users *users, const struct ctl_user *user,
 			struct ctl_table *ret);
 
+/*
+ * A row for each process of a session, by pid; none if they cannot be told. The owner frees
+ * table->rows, which borrow from user.
+ */
+int ctl_process_table(const struct ctl_user *user, const struct ctl_session *session,
+		      struct ctl_table *ret);
+
 /* One row for each limit. */
 struct ctl_limit {
 	const char *name;

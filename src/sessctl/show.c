@@ -267,7 +267,7 @@ static int show_user(const struct ctl_users *users, const struct ctl_target *tar
 	return status;
 }
 
-static void print_session(const struct ctl_table *table)
+static void print_session(const struct ctl_table *table, const struct ctl_table *processes)
 {
 	struct fact facts[CTL_COLUMNS_MAX] = { 0 };
 	for (size_t i = 0; i < table->n_columns; i++) {
@@ -278,20 +278,36 @@ static void print_session(const struct ctl_table *table)
 		facts[i].value = facts[i].text;
 	}
 	print_facts(facts, table->n_columns);
+	print_block("Processes", processes);
+}
+
+static void print_session_json(const struct ctl_table *table, const struct ctl_table *processes)
+{
+	struct ctl_json j;
+	const struct ctl_choice choice = whole(table);
+	ctl_json_begin(&j, stdout);
+	ctl_row_json(&j, table, 0, &choice);
+	table_json(&j, processes);
+	ctl_json_end(&j);
 }
 
 static int show_session(const struct ctl_users *users, const struct ctl_target *target,
 			const struct ctl_args *args)
 {
-	struct ctl_table table;
+	struct ctl_table table = { 0 }, processes = { 0 };
 	int status = CTL_OK, r = ctl_session_table(users, target->user, target->session, &table);
+	if (r == 0)
+		r = ctl_process_table(target->user, target->session, &processes);
 	if (r < 0)
-		return ctl_fail(CTL_FAILED, "%s", strerror(-r));
-	if (ctl_is_raw(args))
+		status = ctl_fail(CTL_FAILED, "%s", strerror(-r));
+	else if (args->set & (CTL_OUTPUT | CTL_NO_HEADINGS))
 		status = print_row(&table, args);
+	else if (args->set & CTL_JSON)
+		print_session_json(&table, &processes);
 	else
-		print_session(&table);
+		print_session(&table, &processes);
 	free((void *)table.rows);
+	free((void *)processes.rows);
 	return status;
 }
 

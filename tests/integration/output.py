@@ -51,7 +51,8 @@ def json_of_each_verb_is_as_the_schema_says():
     assert len(fits('list', 'list')['sessions']) == 2
     assert len(fits('list --containers', 'list', '--containers')['containers']) == 1
     assert len(fits('show USER', 'show', 'alice')['sessions']) == 2
-    assert fits('show ID', 'show', str(box.sessions('alice')[0]['id']))['user'] == 'alice'
+    one = fits('show ID', 'show', str(box.sessions('alice')[0]['id']))
+    assert one['user'] == 'alice' and len(one['process-list']) == one['processes'] > 0
     assert fits('limit USER', 'limit', 'alice')['limits']
     assert fits('policy USER', 'policy', 'alice')['policy']
     assert fits('policy USER --mounts', 'policy', 'alice', '--mounts')['mounts']
