@@ -130,6 +130,14 @@ int sb_cgroup_usage(struct sb_cgroup *cg, const char *group, struct sb_usage *re
  */
 int sb_cgroup_frozen(struct sb_cgroup *cg, const char *group);
 
+/*
+ * Freezes or thaws all processes of a group, and waits until they have stopped or go on. Freezing
+ * takes v2's freezer, which leaves processes killable, where there is one; thawing thaws in every
+ * hierarchy. -ETIMEDOUT: not all have stopped yet, and will. -EOPNOTSUPP: no freezer.
+ */
+int sb_cgroup_freeze(struct sb_cgroup *cg, const char *group, bool on, int64_t deadline,
+		     struct sb_err *err);
+
 /* Process ids in the group, in this process' pid namespace; *ret is malloc'ed. Returns the number
  * or a negative errno. A missing group has none. */
 ssize_t sb_cgroup_pids(struct sb_cgroup *cg, const char *group, pid_t **ret);

@@ -113,9 +113,17 @@ int sb_user_collect(uid_t uid, int64_t deadline, struct sb_err *err);
 
 /*
  * Ends all containers of a user: SIGTERM, TimeoutStopSec, then the kernel. One that does not answer
- * is killed by its recorded pid and start time. Waits for the end and collects. Returns as above.
+ * is killed by its recorded pid and start time; a frozen user's processes get no more turn. Waits
+ * for the end and collects. Returns as above.
  */
 int sb_user_terminate(uid_t uid, struct sb_err *err);
+
+/*
+ * Stops all processes of a user, or lets them go on, once no login of his is on its way in. While
+ * he is frozen, he gets no new session. -ENOENT: he has no container; -EAGAIN: a login did not come
+ * to its end within the deadline; others as sb_cgroup_freeze.
+ */
+int sb_user_freeze(uid_t uid, bool on, int64_t deadline, struct sb_err *err);
 
 /* sb_user_collect for every user there is a record of. The last error, or 0. */
 int sb_collect_all(struct sb_err *err);

@@ -81,6 +81,8 @@ struct sb_cgroup_ops {
 	int (*prepare_group)(const struct sb_hierarchy *h, const char *group, struct sb_err *err);
 	/* 1, 0 or a negative errno; -ENOENT: no such group. */
 	int (*frozen)(const struct sb_hierarchy *h, const char *group);
+	/* Asks for it, again and again: 1 = it is so, 0 = not for all yet, -EOPNOTSUPP. */
+	int (*freeze)(const struct sb_hierarchy *h, const char *group, bool on);
 };
 
 extern const struct sb_cgroup_ops sb_cgroup_v1;

@@ -75,6 +75,21 @@ static int frozen(const struct sb_hierarchy *h, const char *group)
 	return -EBADMSG;
 }
 
+static int freeze(const struct sb_hierarchy *h, const char *group, bool on)
+{
+	const char *wanted = on ? "FROZEN" : "THAWED";
+	char text[32];
+	if (!(h->controllers & SB_CONTROLLER_FREEZER))
+		return -EOPNOTSUPP;
+	cleanup_fd int dir = sb_hierarchy_group(h, group);
+	if (dir < 0)
+		return dir;
+	/* Asked again, it also takes those who were born or came in meanwhile. */
+	int r = sb_write_file(dir, "freezer.state", wanted);
+	ssize_t n = r < 0 ? r : sb_read_file(dir, "freezer.state", text, sizeof(text));
+	return n < 0 ? (int)n : strncmp(text, wanted, strlen(wanted)) == 0;
+}
+
 static int read_bytes(int dir, const char *file, uint64_t *ret)
 {
 	uint64_t value;
@@ -235,4 +250,5 @@ const struct sb_cgroup_ops sb_cgroup_v1 = {
 	.stats_n = SB_ARRAY_SIZE(stats_table),
 	.prepare_group = prepare_group,
 	.frozen = frozen,
+	.freeze = freeze,
 };

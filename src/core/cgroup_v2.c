@@ -136,6 +136,15 @@ static int frozen(const struct sb_hierarchy *h, const char *group)
 	return r;
 }
 
+static int freeze(const struct sb_hierarchy *h, const char *group, bool on)
+{
+	cleanup_fd int dir = sb_hierarchy_group(h, group);
+	int r = dir < 0 ? dir : sb_write_file(dir, "cgroup.freeze", on ? "1" : "0");
+	if (r == 0)
+		r = flag_of(dir, "cgroup.events", "frozen");
+	return r < 0 ? r : r == on;
+}
+
 static int write_cpu(int dir, const struct sb_cgroup_limit *row, const struct sb_limits *limits)
 {
 	char text[64];
@@ -204,4 +213,5 @@ const struct sb_cgroup_ops sb_cgroup_v2 = {
 	.stats_n = SB_ARRAY_SIZE(stats_table),
 	.prepare_base = prepare_base,
 	.frozen = frozen,
+	.freeze = freeze,
 };

@@ -19,6 +19,8 @@
 /* What an init may take beyond its TimeoutStopSec. */
 #define STOP_MARGIN_MS 3000
 #define ASK_MS 2000
+/* How long v2 may take to kill frozen processes, and v1 to begin with it. */
+#define FROZEN_DEATH_MS 200
 
 void sb_session_forget(struct sb_user_dir *user, uint32_t session)
 {
@@ -37,7 +39,7 @@ void sb_session_forget(struct sb_user_dir *user, uint32_t session)
 	sb_session_remove(user->fd, session);
 }
 
-static bool caller_lives(const struct sb_session_record *rec)
+bool sb_session_lives(const struct sb_session_record *rec)
 {
 	struct sb_proc proc;
 	return sb_proc_read((pid_t)rec->caller, &proc) == 0 && proc.start == rec->caller_start &&
@@ -51,7 +53,7 @@ ssize_t sb_session_count(struct sb_user_dir *user)
 	for (ssize_t i = 0; i < n; i++) {
 		struct sb_session_record rec;
 		living += sb_session_load(user->fd, "sessions", ids[i], &rec) == 0 &&
-			  caller_lives(&rec);
+			  sb_session_lives(&rec);
 	}
 	return n < 0 ? n : living;
 }
@@ -71,7 +73,7 @@ int sb_session_drop_dead(struct sb_user_dir *user)
 	for (ssize_t i = 0; i < n; i++) {
 		struct sb_session_record rec;
 		int r = sb_session_load(user->fd, "sessions", ids[i], &rec);
-		if (r < 0 || !caller_lives(&rec) || !has_container(user, rec.container))
+		if (r < 0 || !sb_session_lives(&rec) || !has_container(user, rec.container))
 			sb_session_forget(user, ids[i]);
 	}
 	return n < 0 ? (int)n : 0;
@@ -125,6 +127,23 @@ int sb_user_sweep(int run_fd, uid_t uid, struct sb_user_dir *user, struct sb_cgr
 	return r < 0 ? r : sb_user_remove(run_fd, uid);
 }
 
+/*
+ * A frozen process of v1 does not die, and its init with it. When nothing but such is left, thawing
+ * gives nobody a turn: all have been killed. True if it was done.
+ */
+static bool thaw_dying(struct sb_user_dir *user, struct sb_cgroup *cg, uid_t uid)
+{
+	char group[SB_CGROUP_NAME_MAX];
+	cleanup_free uint32_t *numbers = NULL;
+	sb_cgroup_tenant(group, uid);
+	ssize_t n = sb_cgroup_frozen(cg, group) > 0 ? sb_container_list(user->fd, &numbers) : 0;
+	for (ssize_t i = 0; i < n; i++)
+		if (sb_container_ask(user->fd, numbers[i], NULL, -1, sb_now_ms() + ASK_MS, NULL) !=
+		    SB_CONTAINER_DEAD)
+			return false;
+	return n > 0 && sb_cgroup_freeze(cg, group, false, sb_now_ms() + ASK_MS, NULL) == 0;
+}
+
 int sb_user_collect(uid_t uid, int64_t deadline, struct sb_err *err)
 {
 	struct sb_user_dir user;
@@ -138,6 +157,8 @@ int sb_user_collect(uid_t uid, int64_t deadline, struct sb_err *err)
 	if (r < 0)
 		return r;
 	r = sb_user_reconcile(&user, deadline, err);
+	if (r > 0 && cg && thaw_dying(&user, cg, uid))
+		r = sb_user_reconcile(&user, deadline, err);
 	if (r == 0) {
 		r = sb_user_sweep(run, uid, &user, cg, deadline);
 		r = r < 0 ? sb_fail(err, r, "remove the cgroup of uid %u", uid) : 1;
@@ -290,6 +311,20 @@ static int end_container(int user_fd, uint32_t number, uint32_t *stop_ms)
 	return init;
 }
 
+/* Who is frozen gets no turn any more: killed first, then thawed. */
+static int kill_container(int user_fd, uint32_t number)
+{
+	struct sb_container_record rec;
+	int init = -1;
+	if (sb_container_load(user_fd, number, &rec) == 0)
+		init = sb_proc_open((pid_t)rec.init, rec.init_start);
+	else
+		sb_container_ask(user_fd, number, NULL, -1, sb_now_ms() + ASK_MS, &init);
+	if (init >= 0 && sys_pidfd_send_signal(init, SIGKILL) == 0)
+		sb_wait_readable(init, sb_now_ms() + FROZEN_DEATH_MS);
+	return init;
+}
+
 static void wait_for_end(int init, int64_t deadline)
 {
 	if (init < 0)
@@ -305,9 +340,13 @@ int sb_user_terminate(uid_t uid, struct sb_err *err)
 	cleanup_free uint32_t *numbers = NULL;
 	cleanup_free int *inits = NULL;
 	cleanup_fd int run = sb_run_open(err);
+	cleanup_cgroup struct sb_cgroup *cg = NULL;
+	char group[SB_CGROUP_NAME_MAX];
 	uint32_t stop_ms = 0;
 	if (run < 0)
 		return run;
+	sb_cgroup_tenant(group, uid);
+	bool frozen = sb_cgroup_open(NULL, &cg, NULL) == 0 && sb_cgroup_frozen(cg, group) > 0;
 	int r = sb_user_open(run, uid, &user);
 	if (r < 0)
 		return r == -ENOENT ? 1 : sb_fail(err, r, "open the records of uid %u", uid);
@@ -315,7 +354,10 @@ int sb_user_terminate(uid_t uid, struct sb_err *err)
 	ssize_t n = sb_container_list(user.fd, &numbers);
 	inits = n > 0 ? calloc((size_t)n, sizeof(*inits)) : NULL;
 	for (ssize_t i = 0; inits && i < n; i++)
-		inits[i] = end_container(user.fd, numbers[i], &stop_ms);
+		inits[i] = frozen ? kill_container(user.fd, numbers[i])
+				  : end_container(user.fd, numbers[i], &stop_ms);
+	if (frozen)
+		sb_cgroup_freeze(cg, group, false, sb_now_ms() + ASK_MS, NULL);
 	int64_t deadline = sb_now_ms() + stop_ms + STOP_MARGIN_MS;
 	for (ssize_t i = 0; inits && i < n; i++)
 		wait_for_end(inits[i], deadline);

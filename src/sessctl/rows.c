@@ -173,7 +173,8 @@ static struct container_row container_row(const struct ctl_user *user,
 				       .processes = count_processes(user, c),
 				       .memory = { memory, again },
 				       .memory_max = { max, again },
-				       .state = sb_container_state_name(c->state),
+				       .state = user->frozen ? "frozen"
+							     : sb_container_state_name(c->state),
 				       .stale = is_stale(user, c, config) };
 }
 

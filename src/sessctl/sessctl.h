@@ -86,6 +86,8 @@ int ctl_limit(const struct ctl_args *args);
 int ctl_policy(const struct ctl_args *args);
 int ctl_check(const struct ctl_args *args);
 int ctl_kill(const struct ctl_args *args);
+int ctl_freeze(const struct ctl_args *args);
+int ctl_thaw(const struct ctl_args *args);
 int ctl_terminate(const struct ctl_args *args);
 int ctl_gc(const struct ctl_args *args);
 

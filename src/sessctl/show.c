@@ -73,7 +73,8 @@ static struct user_row user_row(const struct picture *p)
 	return (struct user_row){ .user = p->name,
 				  .uid = p->uid,
 				  .class_name = p->class_name,
-				  .state = p->user			? "logged in"
+				  .state = p->user && p->user->frozen	? "frozen"
+					   : p->user			? "logged in"
 					   : p->contained || !p->judged ? "not logged in"
 									: "not contained",
 				  .containers = p->containers.n_rows,

@@ -175,6 +175,9 @@ static int end_session(const struct ctl_target *target)
 	if (sb_cgroup_open(NULL, &cg, &err) < 0)
 		return ctl_fail(CTL_FAILED, "%s", err.msg);
 	sb_cgroup_tenant(group, target->uid);
+	if (target->user->frozen)
+		return ctl_fail(CTL_FAILED, "session %u: '%s' is frozen: thaw or terminate him", id,
+				target->name);
 	struct ctl_pack pack = { .cg = cg,
 				 .group = group,
 				 .who = ctl_session_membership(target->user, target->session) };

@@ -128,6 +128,7 @@ static int load_cgroup(struct ctl_user *user, struct sb_cgroup *cg)
 	if (!cg)
 		return 0;
 	sb_cgroup_tenant(group, user->uid);
+	user->frozen = sb_cgroup_frozen(cg, group) > 0;
 	user->has_cgroup =
 		sb_cgroup_usage(cg, group, &user->usage, NULL) == 0 &&
 		sb_cgroup_limits(cg, group, &user->limits, &user->unsupported, NULL) == 0;

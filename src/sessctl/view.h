@@ -37,7 +37,8 @@ struct ctl_user {
 	struct ctl_container *containers;
 	size_t n_containers;
 	struct ctl_processes processes; /* in his cgroup */
-	bool has_cgroup;		/* the rest is only set if he has one */
+	bool frozen;
+	bool has_cgroup; /* the rest is only set if he has one */
 	struct sb_usage usage;
 	struct sb_limits limits;
 	unsigned int unsupported; /* enum sb_limit_bit */

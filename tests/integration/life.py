@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """10. What outlives a logout, and what ends a session or keeps it out."""
+import contextlib
 import os
 import signal
+import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import box
 import host
@@ -211,3 +214,155 @@ def of_many_logins_at_once_as_many_enter_as_may():
     assert words.count('ready') == 3, words
     assert len(box.sessions('alice')) == 3
     assert sorted(box.leave(client) for client in clients) == [0] * 3 + [255] * 5
+
+
+# freeze and thaw
+
+def ticks():
+    path = box.home('alice') / 'ticks'
+    return len(path.read_text()) if path.exists() else 0
+
+
+@contextlib.contextmanager
+def ticking():
+    """alice is in, and something of hers counts."""
+    try:
+        held = box.held('alice', 'while :; do echo -n . >>ticks; sleep 0.05; done')
+        host.wait_for('ticks', ticks)
+        yield held
+    finally:
+        (box.home('alice') / 'ticks').unlink(missing_ok=True)
+
+
+def stands_still():
+    before = ticks()
+    time.sleep(1)
+    return ticks() == before
+
+
+def frozen(user='alice'):
+    done = box.sessctl('freeze', user)
+    assert done == (0, '', ''), done
+
+
+@case(10)
+def a_frozen_user_stands_still_and_is_kept_out():
+    before = host.snapshot()
+    with ticking() as held:
+        assert not stands_still()
+        frozen()
+        assert stands_still() and box.the_container('alice')['state'] == 'frozen'
+        is_refused('frozen')
+        assert box.ssh('bob', 'exit 3').rc == 3
+        assert box.sessctl('thaw', 'alice').rc == 0
+        assert not stands_still() and box.the_container('alice')['state'] == 'running'
+        assert box.ssh('alice', 'exit 4').rc == 4
+        box.stop(held)
+    ended(before)
+
+
+@case(10)
+def who_is_not_in_cannot_be_frozen():
+    assert box.sessctl('freeze', 'alice').rc == 3 and box.sessctl('thaw', 'alice').rc == 3
+    assert box.sessctl('freeze', 'nobody-at-all').rc == 3
+    with box.session('alice'):
+        frozen()
+        box.sessctl('thaw', 'alice')
+
+
+@case(10)
+def freezing_waits_for_logins_on_their_way_in():
+    with box.session('alice'):
+        sessions = host.RUN / 'u3001/sessions'
+        assert sessions.is_dir()
+        only, = [f for f in sessions.iterdir() if f.name.isdigit()]
+        caller = subprocess.Popen(['sleep', '600'])
+        start = open(f'/proc/{caller.pid}/stat').read().rsplit(')', 1)[1].split()[19]
+        fields = dict(line.split('=', 1) for line in only.read_text().splitlines())
+        fields.update(Session='99999', Caller=str(caller.pid), CallerStart=start)
+        box.replace(sessions / '99999', ''.join(f'{k}={v}\n' for k, v in fields.items()), 0o600)
+        with ThreadPoolExecutor(1) as pool:
+            done = pool.submit(box.sessctl, 'freeze', 'alice')
+            time.sleep(1)
+            assert not done.done() and box.the_container('alice')['state'] == 'running'
+            caller.kill()
+            caller.wait()
+            assert done.result().rc == 0
+        assert box.the_container('alice')['state'] == 'frozen'
+        assert box.sessctl('thaw', 'alice').rc == 0
+
+
+@case(10)
+def logins_while_somebody_freezes_and_thaws_enter_or_are_refused():
+    before = host.snapshot()
+    with box.session('alice'):
+        with ThreadPoolExecutor(4) as pool:
+            logins = [pool.submit(box.ssh, 'alice', 'echo got-in', timeout=60) for _ in range(24)]
+            changes = []
+            while not all(login.done() for login in logins):
+                changes += [box.sessctl('freeze', 'alice').rc, box.sessctl('thaw', 'alice').rc]
+            outcomes = [login.result() for login in logins]
+        assert set(changes) == {0}, changes
+        # Frozen between account and open, sshd may not get to say why.
+        assert all((done.rc == 0) == (done.out == 'got-in\n') for done in outcomes), outcomes
+        assert any('frozen' in done.err for done in outcomes), outcomes
+    ended(before)
+
+
+LAST_WORDS = 'trap "echo spoken >last-words; exit" TERM HUP CONT; echo ready; while :; do sleep 0.1; done'
+
+
+def dies_without_a_word(freeze, end, seconds=10):
+    before = host.snapshot()
+    words = box.home('alice') / 'last-words'
+    held = box.client(box.argv('alice', LAST_WORDS))
+    assert box.line(held) == 'ready\n'
+    box.the_session('alice')
+    try:
+        freeze()
+        end()
+        host.settle(before, seconds)
+        assert not words.exists() and not host.of_user('alice')
+        assert box.ssh('alice', 'exit 3').rc == 3
+    finally:
+        words.unlink(missing_ok=True)
+        box.stop(held)
+
+
+def terminate():
+    assert box.sessctl('terminate', 'alice').rc == 0
+
+
+def kill_monitor_and_collect():
+    os.kill(host.monitor_of(box.the_session('alice')['leader']), signal.SIGKILL)
+    host.wait_for('gc', lambda: box.sessctl('gc').rc == 0 and not host.of_user('alice'))
+    box.sessctl('gc')
+
+
+@case(10)
+def a_frozen_user_can_be_terminated():
+    dies_without_a_word(frozen, terminate)
+
+
+@case(10)
+def one_frozen_by_hand_can_be_terminated():
+    dies_without_a_word(lambda: host.freeze('alice', True), terminate)
+
+
+@case(10)
+def a_frozen_user_whose_monitor_dies_is_collected():
+    dies_without_a_word(frozen, kill_monitor_and_collect)
+
+
+@case(10)
+def one_frozen_by_hand_whose_monitor_dies_is_collected():
+    dies_without_a_word(lambda: host.freeze('alice', True), kill_monitor_and_collect, 20)
+
+
+@case(10)
+def thaw_thaws_what_was_frozen_by_hand():
+    with box.session('alice') as alice:
+        host.freeze('alice', True)
+        is_refused('frozen')
+        assert box.sessctl('thaw', 'alice').rc == 0
+        assert alice('echo on').out == 'on\n'

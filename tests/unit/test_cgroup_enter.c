@@ -65,6 +65,32 @@ static void knows_frozen_groups_of_hybrid(void **state)
 	tree_remove(&t);
 }
 
+/* Regular files stand in for the kernel's: what was asked for is what is read back. */
+static void freezes_and_thaws(void **state)
+{
+	(void)state;
+	struct tree t = tree_make();
+	tree_hybrid(&t);
+	struct sb_cgroup *cg = tree_open(&t);
+	assert_int_equal(sb_cgroup_freeze(cg, "u8", true, sb_now_ms(), NULL), -ENOENT);
+	assert_int_equal(sb_cgroup_freeze(cg, "u7", true, sb_now_ms(), NULL), -EOPNOTSUPP);
+	tree_put(&t, "cgroup/freezer/sessbox/u7/freezer.state", "THAWED\n");
+	/* Where v2 has none, v1's freezer does it. */
+	assert_int_equal(sb_cgroup_freeze(cg, "u7", true, sb_now_ms(), NULL), 0);
+	tree_expect(&t, "cgroup/freezer/sessbox/u7/freezer.state", "FROZEN\n");
+	tree_put(&t, "cgroup/unified/sessbox/u7/cgroup.freeze", "0");
+	tree_put(&t, "cgroup/unified/sessbox/u7/cgroup.events", "frozen 0\n");
+	/* v2 goes first, and not all have stopped. */
+	assert_int_equal(sb_cgroup_freeze(cg, "u7", true, sb_now_ms(), NULL), -ETIMEDOUT);
+	tree_expect(&t, "cgroup/unified/sessbox/u7/cgroup.freeze", "1");
+	/* Thawed is everywhere. */
+	assert_int_equal(sb_cgroup_freeze(cg, "u7", false, sb_now_ms(), NULL), 0);
+	tree_expect(&t, "cgroup/unified/sessbox/u7/cgroup.freeze", "0");
+	tree_expect(&t, "cgroup/freezer/sessbox/u7/freezer.state", "THAWED\n");
+	sb_cgroup_close(cg);
+	tree_remove(&t);
+}
+
 static void lists_processes(void **state)
 {
 	(void)state;
@@ -305,6 +331,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(knows_frozen_groups_of_v2),
 		cmocka_unit_test(knows_frozen_groups_of_hybrid),
+		cmocka_unit_test(freezes_and_thaws),
 		cmocka_unit_test(lists_processes),
 		cmocka_unit_test(opens_entries),
 		cmocka_unit_test(enters_by_a_zero),
