@@ -81,20 +81,12 @@ int sb_cgroup_destroy(struct sb_cgroup *cg, const char *group, int64_t deadline,
 /* Does the group exist in any hierarchy? */
 bool sb_cgroup_exists(const struct sb_cgroup *cg, const char *group);
 
-/* A limit that this kernel or hierarchy cannot do is a bit here, not an error. */
-enum sb_limit_bit {
-	SB_LIMIT_MEMORY_MAX = 1 << 0,
-	SB_LIMIT_MEMORY_SWAP_MAX = 1 << 1,
-	SB_LIMIT_TASKS_MAX = 1 << 2,
-	SB_LIMIT_CPU_QUOTA = 1 << 3,
-	SB_LIMIT_CPU_WEIGHT = 1 << 4,
-};
-
 /*
- * Writes all limits; *ret_unsupported gets the bits of those that could not be (and are not
- * infinity or default). Infinity is written, too: it lifts an earlier limit. One that fails (v1: a
- * MemoryMax below what is in use and cannot be reclaimed is -EBUSY) does not keep the others; the
- * first failure is returned. What the kernel counts differently:
+ * Writes all limits; *ret_unsupported gets the bits (SB_LIMIT_BIT) of those that this kernel or
+ * hierarchy cannot do and that are not infinity or default. Infinity is written, too: it lifts an
+ * earlier limit. One that fails (v1: a MemoryMax below what is in use and cannot be reclaimed is
+ * -EBUSY) does not keep the others; the first failure is returned. What the kernel counts
+ * differently:
  *  - bytes are rounded down to whole pages;
  *  - more tasks than the kernel can ever have (4194304) are infinity;
  *  - v1 limits memory and swap together: a swap limit without MemoryMax is unsupported there;

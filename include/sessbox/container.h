@@ -46,7 +46,7 @@ struct sb_session_grant {
 	uint32_t ns_flags;
 	uint32_t groups[SB_GROUPS_MAX]; /* supplementary groups the tenant keeps */
 	size_t n_groups;
-	unsigned int unsupported; /* enum sb_limit_bit: limits that could not be set */
+	unsigned int unsupported; /* SB_LIMIT_BIT: limits that could not be set */
 	bool unrecorded;	  /* the host's utmp could not be written */
 };
 

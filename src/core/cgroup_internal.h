@@ -45,16 +45,17 @@ struct sb_cgroup {
 	size_t n;
 };
 
-/* One limit. read and write get the group's directory and their own row. */
+/*
+ * How a hierarchy does one limit; one without a file it cannot do. read and write get the group's
+ * directory, their own row and the limit's value, write also those of the others.
+ */
 struct sb_cgroup_limit {
-	enum sb_limit_bit bit;
 	enum sb_controller controller;
-	size_t offset; /* in struct sb_limits */
-	uint64_t preset;
 	const char *file;
 	/* -ENOENT, -EOPNOTSUPP, -EINVAL or -ERANGE: this limit cannot be had here. */
-	int (*write)(int dir, const struct sb_cgroup_limit *row, const struct sb_limits *limits);
-	int (*read)(int dir, const struct sb_cgroup_limit *row, uint64_t *ret);
+	int (*write)(int dir, const struct sb_cgroup_limit *row, const void *value,
+		     const struct sb_limits *limits);
+	int (*read)(int dir, const struct sb_cgroup_limit *row, void *ret);
 };
 
 /* One figure of usage. */
@@ -70,8 +71,7 @@ struct sb_cgroup_stat {
 struct sb_cgroup_ops {
 	uint64_t magic;	   /* of statfs(2) */
 	const char *enter; /* the file that takes a "0" */
-	const struct sb_cgroup_limit *limits;
-	size_t limits_n;
+	struct sb_cgroup_limit limits[SB_LIMITS_N];
 	const struct sb_cgroup_stat *stats;
 	size_t stats_n;
 	/* Makes <base> fit for groups with limits; runs before each create. May be NULL. */
@@ -107,15 +107,10 @@ uint64_t sb_cgroup_quota(uint64_t per_second);
 uint64_t sb_cgroup_per_second(uint64_t quota, uint64_t period);
 
 /* Limits whose files are the same in v1 and v2, or nearly so. */
-int sb_limit_write_max(int dir, const struct sb_cgroup_limit *row, const struct sb_limits *limits);
-int sb_limit_read_max(int dir, const struct sb_cgroup_limit *row, uint64_t *ret);
-int sb_limit_write_tasks(int dir, const struct sb_cgroup_limit *row,
+int sb_limit_write_max(int dir, const struct sb_cgroup_limit *row, const void *value,
+		       const struct sb_limits *limits);
+int sb_limit_read_max(int dir, const struct sb_cgroup_limit *row, void *ret);
+int sb_limit_write_tasks(int dir, const struct sb_cgroup_limit *row, const void *value,
 			 const struct sb_limits *limits);
-
-static inline uint64_t sb_limit_value(const struct sb_cgroup_limit *row,
-				      const struct sb_limits *limits)
-{
-	return *(const uint64_t *)((const char *)limits + row->offset);
-}
 
 #endif

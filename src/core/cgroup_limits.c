@@ -81,21 +81,25 @@ uint64_t sb_cgroup_per_second(uint64_t quota, uint64_t period)
 	return whole + quota % period * USEC_PER_SEC / period;
 }
 
-int sb_limit_write_max(int dir, const struct sb_cgroup_limit *row, const struct sb_limits *limits)
+int sb_limit_write_max(int dir, const struct sb_cgroup_limit *row, const void *value,
+		       const struct sb_limits *limits)
 {
-	return sb_cgroup_write_number(dir, row->file, "max", sb_limit_value(row, limits));
+	(void)limits;
+	return sb_cgroup_write_number(dir, row->file, "max", *(const uint64_t *)value);
 }
 
-int sb_limit_read_max(int dir, const struct sb_cgroup_limit *row, uint64_t *ret)
+int sb_limit_read_max(int dir, const struct sb_cgroup_limit *row, void *ret)
 {
 	return sb_cgroup_read_number(dir, row->file, "max", ret);
 }
 
-int sb_limit_write_tasks(int dir, const struct sb_cgroup_limit *row, const struct sb_limits *limits)
+int sb_limit_write_tasks(int dir, const struct sb_cgroup_limit *row, const void *value,
+			 const struct sb_limits *limits)
 {
-	uint64_t value = sb_limit_value(row, limits);
+	uint64_t tasks = *(const uint64_t *)value;
+	(void)limits;
 	return sb_cgroup_write_number(dir, row->file, "max",
-				      value > TASKS_LIMIT ? SB_INFINITY : value);
+				      tasks > TASKS_LIMIT ? SB_INFINITY : tasks);
 }
 
 /* A group's directory in the hierarchy at hand, kept while rows of one controller follow. */
@@ -142,6 +146,13 @@ static bool cannot(int r)
 	return r == -ENOENT || r == -EOPNOTSUPP || r == -EINVAL || r == -ERANGE;
 }
 
+/* A hierarchy without the controller, or a backend without the limit, is -EOPNOTSUPP. */
+static int write_limit(struct view *view, enum sb_limit limit, const struct sb_limits *limits)
+{
+	const struct sb_cgroup_limit *row = view->h ? &view->h->ops->limits[limit] : NULL;
+	return row ? row->write(view->dir, row, sb_limit_of(limits, limit), limits) : -EOPNOTSUPP;
+}
+
 int sb_cgroup_apply(struct sb_cgroup *cg, const char *group, const struct sb_limits *limits,
 		    unsigned int *ret_unsupported, struct sb_err *err)
 {
@@ -149,19 +160,16 @@ int sb_cgroup_apply(struct sb_cgroup *cg, const char *group, const struct sb_lim
 	cleanup_view struct view view = { .dir = -1 };
 	unsigned int unsupported = 0;
 	int first = 0;
-	for (size_t i = 0; i < ops->limits_n; i++) {
-		const struct sb_cgroup_limit *row = &ops->limits[i];
-		uint64_t value = sb_limit_value(row, limits);
-		int r = view_move(&view, cg, group, row->controller, err);
+	for (enum sb_limit i = 0; i < SB_LIMITS_N; i++) {
+		int r = view_move(&view, cg, group, ops->limits[i].controller, err);
 		if (r < 0)
 			return r;
-		r = view.h ? row->write(view.dir, row, limits) : -EOPNOTSUPP;
-		if (cannot(r) && value != row->preset)
-			unsupported |= row->bit;
+		r = write_limit(&view, i, limits);
+		if (cannot(r) && !sb_limit_is_preset(limits, i))
+			unsupported |= SB_LIMIT_BIT(i);
 		/* One refused (memory in use above the new limit: EBUSY) must not keep the rest. */
 		else if (r < 0 && !cannot(r) && first == 0)
-			first = sb_fail(err, r, "set %s of cgroup %s to %" PRIu64, row->file, group,
-					value);
+			first = sb_fail(err, r, "set %s of cgroup %s", ops->limits[i].file, group);
 	}
 	if (first == 0)
 		*ret_unsupported = unsupported;
@@ -173,20 +181,19 @@ int sb_cgroup_limits(struct sb_cgroup *cg, const char *group, struct sb_limits *
 {
 	const struct sb_cgroup_ops *ops = ops_of(cg);
 	cleanup_view struct view view = { .dir = -1 };
-	struct sb_limits found = { 0 };
+	struct sb_limits found;
 	unsigned int unsupported = 0;
-	for (size_t i = 0; i < ops->limits_n; i++) {
+	sb_limits_init(&found);
+	for (enum sb_limit i = 0; i < SB_LIMITS_N; i++) {
 		const struct sb_cgroup_limit *row = &ops->limits[i];
-		uint64_t value = row->preset;
 		int r = view_move(&view, cg, group, row->controller, err);
 		if (r < 0)
 			return r;
-		r = view.h ? row->read(view.dir, row, &value) : -EOPNOTSUPP;
+		r = view.h ? row->read(view.dir, row, sb_limit_at(&found, i)) : -EOPNOTSUPP;
 		if (cannot(r))
-			unsupported |= row->bit;
+			unsupported |= SB_LIMIT_BIT(i);
 		else if (r < 0)
 			return sb_fail(err, r, "read %s of cgroup %s", row->file, group);
-		*(uint64_t *)((char *)&found + row->offset) = value;
 	}
 	*ret = found;
 	*ret_unsupported = unsupported;

@@ -31,11 +31,8 @@ static uint64_t *at(void *base, size_t offset)
 /* Nothing is known yet. */
 static void own_init(struct own *own, const struct sb_cgroup_ops *ops)
 {
-	*own = (struct own){ 0 };
-	for (size_t i = 0; i < ops->limits_n; i++) {
-		*at(&own->limits, ops->limits[i].offset) = ops->limits[i].preset;
-		own->unsupported |= ops->limits[i].bit;
-	}
+	*own = (struct own){ .unsupported = SB_LIMIT_BIT(SB_LIMITS_N) - 1 };
+	sb_limits_init(&own->limits);
 	for (size_t i = 0; i < ops->stats_n; i++)
 		*at(&own->usage, ops->stats[i].offset) = SB_INFINITY;
 }
@@ -52,12 +49,12 @@ static int own_add(struct own *own, struct sb_cgroup *one, const char *group, st
 		r = sb_cgroup_usage(one, group, &usage, err);
 	if (r < 0)
 		return r;
-	for (size_t i = 0; i < ops->limits_n; i++) {
-		const struct sb_cgroup_limit *row = &ops->limits[i];
-		if (!(row->controller & has))
+	for (enum sb_limit i = 0; i < SB_LIMITS_N; i++) {
+		if (!(ops->limits[i].controller & has))
 			continue;
-		*at(&own->limits, row->offset) = *at(&limits, row->offset);
-		own->unsupported &= ~(unsigned int)row->bit | (unsupported & row->bit);
+		*(uint64_t *)sb_limit_at(&own->limits, i) =
+			*(const uint64_t *)sb_limit_of(&limits, i);
+		own->unsupported &= ~SB_LIMIT_BIT(i) | (unsupported & SB_LIMIT_BIT(i));
 	}
 	for (size_t i = 0; i < ops->stats_n; i++)
 		if (ops->stats[i].controller & has)

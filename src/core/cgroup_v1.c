@@ -116,7 +116,8 @@ static uint64_t memsw_of(const struct sb_limits *limits)
 }
 
 /* The limit may never exceed memsw (EINVAL): a larger memsw goes before it, a smaller one after. */
-static int write_memory(int dir, const struct sb_cgroup_limit *row, const struct sb_limits *limits)
+static int write_memory(int dir, const struct sb_cgroup_limit *row, const void *value,
+			const struct sb_limits *limits)
 {
 	uint64_t now, memsw = memsw_of(limits);
 	int r = read_bytes(dir, MEMSW, &now);
@@ -124,31 +125,34 @@ static int write_memory(int dir, const struct sb_cgroup_limit *row, const struct
 		r = sb_cgroup_write_number(dir, MEMSW, "-1", memsw);
 	if (r < 0 && r != -ENOENT)
 		return r;
-	return sb_cgroup_write_number(dir, row->file, "-1", limits->memory_max);
+	return sb_cgroup_write_number(dir, row->file, "-1", *(const uint64_t *)value);
 }
 
-static int read_memory(int dir, const struct sb_cgroup_limit *row, uint64_t *ret)
+static int read_memory(int dir, const struct sb_cgroup_limit *row, void *ret)
 {
 	return read_bytes(dir, row->file, ret);
 }
 
 /* Comes after write_memory. */
-static int write_swap(int dir, const struct sb_cgroup_limit *row, const struct sb_limits *limits)
+static int write_swap(int dir, const struct sb_cgroup_limit *row, const void *value,
+		      const struct sb_limits *limits)
 {
 	int r = sb_cgroup_write_number(dir, row->file, "-1", memsw_of(limits));
+	(void)value;
 	if (r == 0 && limits->memory_max == SB_INFINITY && limits->memory_swap_max != SB_INFINITY)
 		r = -EOPNOTSUPP;
 	return r;
 }
 
-static int read_swap(int dir, const struct sb_cgroup_limit *row, uint64_t *ret)
+static int read_swap(int dir, const struct sb_cgroup_limit *row, void *ret)
 {
 	uint64_t memsw, memory;
 	int r = read_bytes(dir, row->file, &memsw);
 	if (r == 0)
 		r = read_bytes(dir, "memory.limit_in_bytes", &memory);
 	if (r == 0)
-		*ret = memsw == SB_INFINITY || memory > memsw ? SB_INFINITY : memsw - memory;
+		*(uint64_t *)ret =
+			memsw == SB_INFINITY || memory > memsw ? SB_INFINITY : memsw - memory;
 	return r;
 }
 
@@ -156,10 +160,12 @@ static int read_swap(int dir, const struct sb_cgroup_limit *row, uint64_t *ret)
  * With another period in force, neither order of the two writes is always allowed (a parent's
  * quota bounds the ratio); without a quota every period is.
  */
-static int write_cpu(int dir, const struct sb_cgroup_limit *row, const struct sb_limits *limits)
+static int write_cpu(int dir, const struct sb_cgroup_limit *row, const void *value,
+		     const struct sb_limits *limits)
 {
-	uint64_t period;
-	if (limits->cpu_quota == SB_INFINITY)
+	uint64_t quota = *(const uint64_t *)value, period;
+	(void)limits;
+	if (quota == SB_INFINITY)
 		return sb_cgroup_write_number(dir, row->file, "-1", SB_INFINITY);
 	int r = sb_cgroup_read_number(dir, PERIOD, NULL, &period);
 	if (r == 0 && period != SB_CPU_PERIOD) {
@@ -169,10 +175,10 @@ static int write_cpu(int dir, const struct sb_cgroup_limit *row, const struct sb
 	}
 	if (r < 0)
 		return r;
-	return sb_cgroup_write_number(dir, row->file, "-1", sb_cgroup_quota(limits->cpu_quota));
+	return sb_cgroup_write_number(dir, row->file, "-1", sb_cgroup_quota(quota));
 }
 
-static int read_cpu(int dir, const struct sb_cgroup_limit *row, uint64_t *ret)
+static int read_cpu(int dir, const struct sb_cgroup_limit *row, void *ret)
 {
 	uint64_t quota, period = 0;
 	int r = sb_cgroup_read_number(dir, row->file, "-1", &quota);
@@ -184,7 +190,7 @@ static int read_cpu(int dir, const struct sb_cgroup_limit *row, uint64_t *ret)
 			quota = sb_cgroup_per_second(quota, period);
 	}
 	if (r == 0)
-		*ret = quota;
+		*(uint64_t *)ret = quota;
 	return r;
 }
 
@@ -192,16 +198,19 @@ static int read_cpu(int dir, const struct sb_cgroup_limit *row, uint64_t *ret)
  * shares = weight * 1024 / 100: the defaults (100 and 1024) meet and ratios stay what they are on
  * v2. Rounding to the nearest weight inverts it exactly for all weights.
  */
-static int write_weight(int dir, const struct sb_cgroup_limit *row, const struct sb_limits *limits)
+static int write_weight(int dir, const struct sb_cgroup_limit *row, const void *value,
+			const struct sb_limits *limits)
 {
-	uint64_t weight = limits->cpu_weight < 10000 ? limits->cpu_weight : 10000;
+	uint64_t asked = *(const uint64_t *)value;
+	uint64_t weight = asked < 10000 ? asked : 10000;
 	uint64_t shares = weight * SHARES_DEFAULT / 100;
 	if (shares < SHARES_MIN)
 		shares = SHARES_MIN;
+	(void)limits;
 	return sb_cgroup_write_number(dir, row->file, NULL, shares);
 }
 
-static int read_weight(int dir, const struct sb_cgroup_limit *row, uint64_t *ret)
+static int read_weight(int dir, const struct sb_cgroup_limit *row, void *ret)
 {
 	uint64_t shares;
 	int r = sb_cgroup_read_number(dir, row->file, NULL, &shares);
@@ -210,26 +219,10 @@ static int read_weight(int dir, const struct sb_cgroup_limit *row, uint64_t *ret
 	if (shares > SHARES_MAX)
 		return -EBADMSG;
 	uint64_t weight = (shares * 100 + SHARES_DEFAULT / 2) / SHARES_DEFAULT;
-	*ret = weight < 1 ? 1 : weight > 10000 ? 10000 : weight;
+	*(uint64_t *)ret = weight < 1 ? 1 : weight > 10000 ? 10000 : weight;
 	return 0;
 }
 
-#define FIELD(f) offsetof(struct sb_limits, f)
-
-static const struct sb_cgroup_limit limits_table[] = {
-	{ SB_LIMIT_MEMORY_MAX, SB_CONTROLLER_MEMORY, FIELD(memory_max), SB_INFINITY,
-	  "memory.limit_in_bytes", write_memory, read_memory },
-	{ SB_LIMIT_MEMORY_SWAP_MAX, SB_CONTROLLER_MEMORY, FIELD(memory_swap_max), SB_INFINITY,
-	  MEMSW, write_swap, read_swap },
-	{ SB_LIMIT_TASKS_MAX, SB_CONTROLLER_PIDS, FIELD(tasks_max), SB_INFINITY, "pids.max",
-	  sb_limit_write_tasks, sb_limit_read_max },
-	{ SB_LIMIT_CPU_QUOTA, SB_CONTROLLER_CPU, FIELD(cpu_quota), SB_INFINITY, "cpu.cfs_quota_us",
-	  write_cpu, read_cpu },
-	{ SB_LIMIT_CPU_WEIGHT, SB_CONTROLLER_CPU, FIELD(cpu_weight), 100, "cpu.shares",
-	  write_weight, read_weight },
-};
-
-#undef FIELD
 #define FIELD(f) offsetof(struct sb_usage, f)
 
 static const struct sb_cgroup_stat stats_table[] = {
@@ -244,8 +237,13 @@ static const struct sb_cgroup_stat stats_table[] = {
 const struct sb_cgroup_ops sb_cgroup_v1 = {
 	.magic = CGROUP_SUPER_MAGIC,
 	.enter = "tasks",
-	.limits = limits_table,
-	.limits_n = SB_ARRAY_SIZE(limits_table),
+	.limits = {
+		[SB_MEMORY_MAX] = { SB_CONTROLLER_MEMORY, "memory.limit_in_bytes", write_memory, read_memory },
+		[SB_MEMORY_SWAP_MAX] = { SB_CONTROLLER_MEMORY, MEMSW, write_swap, read_swap },
+		[SB_TASKS_MAX] = { SB_CONTROLLER_PIDS, "pids.max", sb_limit_write_tasks, sb_limit_read_max },
+		[SB_CPU_QUOTA] = { SB_CONTROLLER_CPU, "cpu.cfs_quota_us", write_cpu, read_cpu },
+		[SB_CPU_WEIGHT] = { SB_CONTROLLER_CPU, "cpu.shares", write_weight, read_weight },
+	},
 	.stats = stats_table,
 	.stats_n = SB_ARRAY_SIZE(stats_table),
 	.prepare_group = prepare_group,

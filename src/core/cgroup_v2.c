@@ -145,18 +145,21 @@ static int freeze(const struct sb_hierarchy *h, const char *group, bool on)
 	return r < 0 ? r : r == on;
 }
 
-static int write_cpu(int dir, const struct sb_cgroup_limit *row, const struct sb_limits *limits)
+static int write_cpu(int dir, const struct sb_cgroup_limit *row, const void *value,
+		     const struct sb_limits *limits)
 {
 	char text[64];
-	if (limits->cpu_quota == SB_INFINITY)
+	uint64_t quota = *(const uint64_t *)value;
+	(void)limits;
+	if (quota == SB_INFINITY)
 		snprintf(text, sizeof(text), "max %d", SB_CPU_PERIOD);
 	else
-		snprintf(text, sizeof(text), "%" PRIu64 " %d", sb_cgroup_quota(limits->cpu_quota),
+		snprintf(text, sizeof(text), "%" PRIu64 " %d", sb_cgroup_quota(quota),
 			 SB_CPU_PERIOD);
 	return sb_write_file(dir, row->file, text);
 }
 
-static int read_cpu(int dir, const struct sb_cgroup_limit *row, uint64_t *ret)
+static int read_cpu(int dir, const struct sb_cgroup_limit *row, void *ret)
 {
 	char text[64];
 	uint64_t quota, period;
@@ -168,31 +171,15 @@ static int read_cpu(int dir, const struct sb_cgroup_limit *row, uint64_t *ret)
 		return -EBADMSG;
 	*blank = '\0';
 	if (strcmp(text, "max") == 0) {
-		*ret = SB_INFINITY;
+		*(uint64_t *)ret = SB_INFINITY;
 		return 0;
 	}
 	int r = sb_cgroup_number(text, &quota);
 	if (r == 0)
-		*ret = sb_cgroup_per_second(quota, period);
+		*(uint64_t *)ret = sb_cgroup_per_second(quota, period);
 	return r;
 }
 
-#define FIELD(f) offsetof(struct sb_limits, f)
-
-static const struct sb_cgroup_limit limits_table[] = {
-	{ SB_LIMIT_MEMORY_MAX, SB_CONTROLLER_MEMORY, FIELD(memory_max), SB_INFINITY, "memory.max",
-	  sb_limit_write_max, sb_limit_read_max },
-	{ SB_LIMIT_MEMORY_SWAP_MAX, SB_CONTROLLER_MEMORY, FIELD(memory_swap_max), SB_INFINITY,
-	  "memory.swap.max", sb_limit_write_max, sb_limit_read_max },
-	{ SB_LIMIT_TASKS_MAX, SB_CONTROLLER_PIDS, FIELD(tasks_max), SB_INFINITY, "pids.max",
-	  sb_limit_write_tasks, sb_limit_read_max },
-	{ SB_LIMIT_CPU_QUOTA, SB_CONTROLLER_CPU, FIELD(cpu_quota), SB_INFINITY, "cpu.max",
-	  write_cpu, read_cpu },
-	{ SB_LIMIT_CPU_WEIGHT, SB_CONTROLLER_CPU, FIELD(cpu_weight), 100, "cpu.weight",
-	  sb_limit_write_max, sb_limit_read_max },
-};
-
-#undef FIELD
 #define FIELD(f) offsetof(struct sb_usage, f)
 
 static const struct sb_cgroup_stat stats_table[] = {
@@ -207,8 +194,13 @@ static const struct sb_cgroup_stat stats_table[] = {
 const struct sb_cgroup_ops sb_cgroup_v2 = {
 	.magic = CGROUP2_SUPER_MAGIC,
 	.enter = "cgroup.procs",
-	.limits = limits_table,
-	.limits_n = SB_ARRAY_SIZE(limits_table),
+	.limits = {
+		[SB_MEMORY_MAX] = { SB_CONTROLLER_MEMORY, "memory.max", sb_limit_write_max, sb_limit_read_max },
+		[SB_MEMORY_SWAP_MAX] = { SB_CONTROLLER_MEMORY, "memory.swap.max", sb_limit_write_max, sb_limit_read_max },
+		[SB_TASKS_MAX] = { SB_CONTROLLER_PIDS, "pids.max", sb_limit_write_tasks, sb_limit_read_max },
+		[SB_CPU_QUOTA] = { SB_CONTROLLER_CPU, "cpu.max", write_cpu, read_cpu },
+		[SB_CPU_WEIGHT] = { SB_CONTROLLER_CPU, "cpu.weight", sb_limit_write_max, sb_limit_read_max },
+	},
 	.stats = stats_table,
 	.stats_n = SB_ARRAY_SIZE(stats_table),
 	.prepare_base = prepare_base,

@@ -39,7 +39,7 @@ struct sb_creation {
 	pid_t init_pid;
 	int to_builder; /* a socket pair for the cgroup namespace, which is made meanwhile */
 	int from_helper;
-	unsigned int unsupported; /* enum sb_limit_bit */
+	unsigned int unsupported; /* SB_LIMIT_BIT */
 	int verdict;		  /* pipe: what init's builder says, see sb_creation_await */
 	char hostname[65];
 	struct sb_accounts accounts;

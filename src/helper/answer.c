@@ -53,25 +53,17 @@ void sb_answer_announce(uint64_t timeout_ms)
 
 static void note_shortcomings(struct sb_answer *answer)
 {
-	static const struct {
-		enum sb_limit_bit bit;
-		const char *key;
-	} names[] = {
-		{ SB_LIMIT_MEMORY_MAX, "MemoryMax" }, { SB_LIMIT_MEMORY_SWAP_MAX, "MemorySwapMax" },
-		{ SB_LIMIT_TASKS_MAX, "TasksMax" },   { SB_LIMIT_CPU_QUOTA, "CPUQuota" },
-		{ SB_LIMIT_CPU_WEIGHT, "CPUWeight" },
-	};
 	char *text = answer->reply.to_log;
 	size_t size = sizeof(answer->reply.to_log), len = 0, n = 0;
 	if (answer->grant.unrecorded)
 		len = (size_t)snprintf(text, size, "the login record could not be written%s",
 				       answer->grant.unsupported ? "; " : "");
-	for (size_t i = 0; i < SB_ARRAY_SIZE(names); i++)
-		if (answer->grant.unsupported & names[i].bit)
+	for (enum sb_limit i = 0; i < SB_LIMITS_N && len < size; i++)
+		if (answer->grant.unsupported & SB_LIMIT_BIT(i))
 			len += (size_t)snprintf(
 				text + len, size - len, "%s%s",
 				n++ ? " " : "not in force, since this kernel cannot do them: ",
-				names[i].key);
+				sb_limit_rows[i].key);
 }
 
 static void fill_reply(struct sb_answer *answer)

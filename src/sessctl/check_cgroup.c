@@ -102,24 +102,21 @@ static const struct sb_entry *set_by(const struct sb_config *config, const char 
 static void check_limits(const struct ctl_host *host, unsigned int unsupported,
 			 struct ctl_findings *findings)
 {
-	struct ctl_limit rows[CTL_LIMITS_N];
-	struct ctl_sources sources;
-	ctl_limit_rows(NULL, NULL, NULL, rows, &sources);
-	for (size_t i = 0; i < CTL_LIMITS_N; i++) {
+	for (enum sb_limit i = 0; i < SB_LIMITS_N; i++) {
+		const char *key = sb_limit_rows[i].key;
 		const struct sb_class *class = NULL;
-		const struct sb_entry *entry = set_by(host->config, rows[i].name, &class);
-		if (!(unsupported & ctl_limit_bit(i)))
+		const struct sb_entry *entry = set_by(host->config, key, &class);
+		if (!(unsupported & SB_LIMIT_BIT(i)))
 			continue;
 		if (entry)
 			ctl_find(findings, CTL_ERROR,
 				 "boot a kernel with the controller (swap: swapaccount=1), or take "
 				 "the key out",
 				 "%s=%s of [%s] in %s has no effect: there is no controller for it",
-				 rows[i].name, entry->text, class->name,
-				 host->config->files.v[entry->file]);
+				 key, entry->text, class->name, host->config->files.v[entry->file]);
 		else
 			ctl_find(findings, CTL_NOTE, NULL,
-				 "%s= would have no effect on this kernel", rows[i].name);
+				 "%s= would have no effect on this kernel", key);
 	}
 }
 

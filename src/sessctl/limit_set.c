@@ -232,15 +232,11 @@ static const struct sb_step steps[] = {
 
 /* ---- what is said about it ---- */
 
-/* Which bit a key is, by its place among the limits. */
 static bool is_unsupported(const struct change *c, const struct sb_key *key)
 {
-	struct ctl_limit rows[CTL_LIMITS_N];
-	struct ctl_sources sources;
-	ctl_limit_rows(NULL, NULL, NULL, rows, &sources);
-	for (size_t i = 0; i < CTL_LIMITS_N; i++)
-		if (strcmp(rows[i].name, key->name) == 0)
-			return c->unsupported & ctl_limit_bit(i);
+	for (enum sb_limit i = 0; i < SB_LIMITS_N; i++)
+		if (strcmp(sb_limit_rows[i].key, key->name) == 0)
+			return c->unsupported & SB_LIMIT_BIT(i);
 	return false;
 }
 

@@ -21,7 +21,7 @@ int ctl_container_table(const struct ctl_users *users, const struct ctl_user *us
 int ctl_process_table(const struct ctl_user *user, const struct ctl_session *session,
 		      struct ctl_table *ret);
 
-/* One row for each limit. */
+/* One row for each limit, in the order of enum sb_limit. */
 struct ctl_limit {
 	const char *name;
 	struct ctl_amount value;
@@ -29,23 +29,19 @@ struct ctl_limit {
 	int supported;
 	const char *source; /* NULL = unknown */
 };
-#define CTL_LIMITS_N 5
 extern const struct ctl_column ctl_limit_columns[];
 #define CTL_LIMIT_COLUMNS_N 5
 #define CTL_LIMIT_COLUMNS_SHOWN 4 /* without the source */
 
 /*
  * What is in force and used, from the kernel if the user (may be NULL) has a cgroup, else what the
- * policy (may be NULL) would set. rows has CTL_LIMITS_N; they point into the policy and `sources`.
+ * policy (may be NULL) would set. rows has SB_LIMITS_N; they point into the policy and `sources`.
  */
 struct ctl_sources {
-	char text[CTL_LIMITS_N][512];
+	char text[SB_LIMITS_N][512];
 };
 void ctl_limit_rows(const struct ctl_user *user, const struct sb_policy *policy,
 		    const struct sb_config *config, struct ctl_limit *rows,
 		    struct ctl_sources *sources);
-
-/* The name of a limit's bit: "MemoryMax". */
-enum sb_limit_bit ctl_limit_bit(size_t i);
 
 #endif

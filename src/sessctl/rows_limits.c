@@ -5,19 +5,12 @@
 #include "rows.h"
 #include "sessbox/parse.h"
 
-#define NO_USAGE SIZE_MAX
-
-/* What belongs to each limit; the key has the rest. */
-static const struct {
-	const char *name;
-	enum sb_limit_bit bit;
-	size_t usage; /* in struct sb_usage */
-} limits[CTL_LIMITS_N] = {
-	{ "MemoryMax", SB_LIMIT_MEMORY_MAX, offsetof(struct sb_usage, memory) },
-	{ "MemorySwapMax", SB_LIMIT_MEMORY_SWAP_MAX, offsetof(struct sb_usage, swap) },
-	{ "TasksMax", SB_LIMIT_TASKS_MAX, offsetof(struct sb_usage, tasks) },
-	{ "CPUQuota", SB_LIMIT_CPU_QUOTA, NO_USAGE },
-	{ "CPUWeight", SB_LIMIT_CPU_WEIGHT, NO_USAGE },
+/* What is used of a limit: an offset in struct sb_usage, and 1 more so that 0 is none. */
+#define USAGE(field) (offsetof(struct sb_usage, field) + 1)
+static const size_t usages[SB_LIMITS_N] = {
+	[SB_MEMORY_MAX] = USAGE(memory),
+	[SB_MEMORY_SWAP_MAX] = USAGE(swap),
+	[SB_TASKS_MAX] = USAGE(tasks),
 };
 
 #define COLUMN(member, name, type, flags)                                                          \
@@ -30,11 +23,6 @@ const struct ctl_column ctl_limit_columns[CTL_LIMIT_COLUMNS_N] = {
 	COLUMN(usage, "usage", CTL_LIMIT, CTL_RIGHT), COLUMN(supported, "supported", CTL_BOOL, 0),
 	COLUMN(source, "source", CTL_TEXT, 0),
 };
-
-enum sb_limit_bit ctl_limit_bit(size_t i)
-{
-	return limits[i].bit;
-}
 
 static uint64_t value_at(const void *base, size_t offset)
 {
@@ -56,10 +44,10 @@ void ctl_limit_rows(const struct ctl_user *user, const struct sb_policy *policy,
 		    struct ctl_sources *sources)
 {
 	bool live = user && user->has_cgroup;
-	for (size_t i = 0; i < CTL_LIMITS_N; i++) {
-		const struct sb_key *key = sb_key_find(limits[i].name);
-		bool supported = !live || !(user->unsupported & limits[i].bit);
-		bool has_usage = limits[i].usage != NO_USAGE;
+	for (enum sb_limit i = 0; i < SB_LIMITS_N; i++) {
+		const struct sb_key *key = sb_key_find(sb_limit_rows[i].key);
+		bool supported = !live || !(user->unsupported & SB_LIMIT_BIT(i));
+		bool has_usage = usages[i] > 0;
 		struct ctl_limit *row = &rows[i];
 		*row = (struct ctl_limit){ .name = key->name, .supported = supported };
 		row->value =
@@ -72,10 +60,9 @@ void ctl_limit_rows(const struct ctl_user *user, const struct sb_policy *policy,
 			row->source = sources->text[i];
 		}
 		if (live && supported)
-			row->value.value = value_at(
-				&user->limits, key->offset - offsetof(struct sb_settings, limits));
+			row->value.value = *(const uint64_t *)sb_limit_of(&user->limits, i);
 		if (live && has_usage)
-			row->usage.value = value_at(&user->usage, limits[i].usage);
+			row->usage.value = value_at(&user->usage, usages[i] - 1);
 		row->usage.known = has_usage && row->usage.value != SB_INFINITY;
 	}
 }

@@ -20,7 +20,7 @@ struct picture {
 	bool judged; /* the configuration could be asked */
 	struct ctl_table sessions;
 	struct ctl_table containers;
-	struct ctl_limit limits[CTL_LIMITS_N];
+	struct ctl_limit limits[SB_LIMITS_N];
 	struct ctl_sources sources;
 	struct sb_usage usage;
 };
@@ -105,7 +105,7 @@ static void table_json(struct ctl_json *j, const struct ctl_table *table)
 static struct ctl_table limit_table(const struct picture *p)
 {
 	return (struct ctl_table){ "limits",  ctl_limit_columns, CTL_LIMIT_COLUMNS_SHOWN,
-				   p->limits, CTL_LIMITS_N,	 sizeof(p->limits[0]) };
+				   p->limits, SB_LIMITS_N,	 sizeof(p->limits[0]) };
 }
 
 static void usage_json(struct ctl_json *j, const struct picture *p)

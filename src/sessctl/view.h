@@ -41,7 +41,7 @@ struct ctl_user {
 	bool has_cgroup; /* the rest is only set if he has one */
 	struct sb_usage usage;
 	struct sb_limits limits;
-	unsigned int unsupported; /* enum sb_limit_bit */
+	unsigned int unsupported; /* SB_LIMIT_BIT */
 };
 
 struct ctl_users {

@@ -341,16 +341,30 @@ static void check_table(void **state)
 	assert_ptr_equal(sb_key_find("memorymax"), sb_key_find("MEMORYMAX"));
 }
 
+/* Each limit is a key, and each key of a limit is one, at the same place. */
+static void limits_are_keys(void **state)
+{
+	(void)state;
+	size_t n = 0;
+	for (enum sb_limit i = 0; i < SB_LIMITS_N; i++) {
+		const struct sb_key *key = sb_key_find(sb_limit_rows[i].key);
+		assert_non_null(key);
+		assert_int_equal(key->kind, SB_KEY_LIMIT);
+		assert_int_equal(key->offset,
+				 offsetof(struct sb_settings, limits) + sb_limit_rows[i].offset);
+	}
+	for (size_t i = 0; i < sb_keys_n; i++)
+		n += sb_keys[i].kind == SB_KEY_LIMIT;
+	assert_int_equal(n, SB_LIMITS_N);
+}
+
 int main(void)
 {
 	const struct CMUnitTest plain[] = {
-		cmocka_unit_test(missing_directories),
-		cmocka_unit_test(accept_good),
-		cmocka_unit_test(many_classes),
-		cmocka_unit_test(check_values),
-		cmocka_unit_test(check_table),
-		cmocka_unit_test(parse_twice),
-		cmocka_unit_test(longest),
+		cmocka_unit_test(missing_directories), cmocka_unit_test(accept_good),
+		cmocka_unit_test(many_classes),	       cmocka_unit_test(check_values),
+		cmocka_unit_test(check_table),	       cmocka_unit_test(limits_are_keys),
+		cmocka_unit_test(parse_twice),	       cmocka_unit_test(longest),
 	};
 	struct CMUnitTest tests[SB_ARRAY_SIZE(plain) + SB_ARRAY_SIZE(merges)] = { 0 };
 	size_t n = 0;

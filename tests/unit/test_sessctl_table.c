@@ -228,26 +228,26 @@ static void test_json_of_cells(void **state)
 
 static void test_limit_rows_live(void **state)
 {
-	struct ctl_limit rows[CTL_LIMITS_N];
+	struct ctl_limit rows[SB_LIMITS_N];
 	struct ctl_sources sources;
 	const struct ctl_user user = {
 		.has_cgroup = true,
 		.usage = { .memory = 10, .swap = SB_INFINITY, .tasks = 3 },
 		.limits = { 100, 200, 30, 400, 50 },
-		.unsupported = SB_LIMIT_MEMORY_SWAP_MAX,
+		.unsupported = SB_LIMIT_BIT(SB_MEMORY_SWAP_MAX),
 	};
 	static const struct {
 		const char *name;
 		uint64_t value;
 		bool supported, usage_known;
-	} want[CTL_LIMITS_N] = {
+	} want[SB_LIMITS_N] = {
 		{ "MemoryMax", 100, true, true }, { "MemorySwapMax", SB_INFINITY, false, false },
 		{ "TasksMax", 30, true, true },	  { "CPUQuota", 400, true, false },
 		{ "CPUWeight", 50, true, false },
 	};
 	(void)state;
 	ctl_limit_rows(&user, NULL, NULL, rows, &sources);
-	for (size_t i = 0; i < CTL_LIMITS_N; i++) {
+	for (size_t i = 0; i < SB_LIMITS_N; i++) {
 		assert_string_equal(rows[i].name, want[i].name);
 		assert_int_equal(rows[i].value.value, want[i].value);
 		assert_int_equal(rows[i].supported, want[i].supported);
@@ -260,11 +260,11 @@ static void test_limit_rows_live(void **state)
 
 static void test_limit_rows_of_nobody(void **state)
 {
-	struct ctl_limit rows[CTL_LIMITS_N];
+	struct ctl_limit rows[SB_LIMITS_N];
 	struct ctl_sources sources;
 	(void)state;
 	ctl_limit_rows(NULL, NULL, NULL, rows, &sources);
-	for (size_t i = 0; i < CTL_LIMITS_N; i++) {
+	for (size_t i = 0; i < SB_LIMITS_N; i++) {
 		const struct sb_key *key = sb_key_find(rows[i].name);
 		assert_non_null(key);
 		assert_int_equal(key->kind, SB_KEY_LIMIT);
@@ -279,7 +279,7 @@ static void test_every_limit_key_has_a_row(void **state)
 	(void)state;
 	for (size_t i = 0; i < sb_keys_n; i++)
 		n += sb_keys[i].kind == SB_KEY_LIMIT;
-	assert_int_equal(n, CTL_LIMITS_N);
+	assert_int_equal(n, SB_LIMITS_N);
 }
 
 /* ---- names of signals ---- */
