@@ -91,14 +91,17 @@ bool sb_cgroup_exists(const struct sb_cgroup *cg, const char *group);
  *  - more tasks than the kernel can ever have (4194304) are infinity;
  *  - v1 limits memory and swap together: a swap limit without MemoryMax is unsupported there;
  *  - the CPU quota holds in each period of 100 ms and is at least 1 ms of it;
- *  - on v1 the weight w becomes w * 1024 / 100 cpu.shares.
+ *  - on v1 the weight w becomes w * 1024 / 100 cpu.shares;
+ *  - of AllowedCPUs those count that the group above has; none of them is unsupported;
+ *  - IO weights are io.cost's, BFQ's, or both; rates are the whole disk's, a partition has none.
  */
 int sb_cgroup_apply(struct sb_cgroup *cg, const char *group, const struct sb_limits *limits,
 		    unsigned int *ret_unsupported, struct sb_err *err);
 
 /*
  * The limits in force, read back from the kernel in the units of sb_cgroup_apply. The missing ones
- * are bits in *ret_unsupported and read as infinity (the weight: 100). No such group: -ENOENT.
+ * are bits in *ret_unsupported and read as infinity (weights: 100). No such group: -ENOENT. The
+ * owner clears *ret.
  */
 int sb_cgroup_limits(struct sb_cgroup *cg, const char *group, struct sb_limits *ret,
 		     unsigned int *ret_unsupported, struct sb_err *err);
@@ -136,10 +139,11 @@ ssize_t sb_cgroup_pids(struct sb_cgroup *cg, const char *group, pid_t **ret);
 
 /*
  * Limits and usage of the own cgroup, as a process inside a container sees them at /sys/fs/cgroup:
- * for an ordinary user who asks about himself. As sb_cgroup_limits and sb_cgroup_usage.
+ * for an ordinary user who asks about himself. As sb_cgroup_limits and sb_cgroup_usage; what cannot
+ * be told from there is a bit in *ret_unseen.
  */
 int sb_cgroup_own(struct sb_limits *ret_limits, unsigned int *ret_unsupported,
-		  struct sb_usage *ret_usage, struct sb_err *err);
+		  unsigned int *ret_unseen, struct sb_usage *ret_usage, struct sb_err *err);
 
 /*
  * uids that have a tenant's group in any hierarchy, ascending, each once; *ret is malloc'ed.

@@ -50,6 +50,8 @@ enum sb_key_type {
 	SB_TYPE_WORDS,	/* struct sb_strv, each word checked by the key */
 	SB_TYPE_STRING, /* char *, one word */
 	SB_TYPE_CHOICE, /* index into the key's choices */
+	SB_TYPE_CPUS,	/* struct sb_cpus */
+	SB_TYPE_RATES,	/* struct sb_rates */
 };
 
 struct sb_key {
@@ -69,6 +71,9 @@ struct sb_key {
 /* The one table of keys; sb_keys_n rows. */
 extern const struct sb_key sb_keys[];
 extern const size_t sb_keys_n;
+
+/* Can "Key+=" add to a value of this type? */
+bool sb_key_is_list(const struct sb_key *key);
 
 /* Case-insensitive; NULL if there is no such key. */
 const struct sb_key *sb_key_find(const char *name);

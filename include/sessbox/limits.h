@@ -6,35 +6,76 @@
  * The limits of a tenant's cgroup, as values, and the one table of them: cgroup backends, keys and
  * tables of sessctl go by it.
  */
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 /* In the order in which they are set and shown. */
 enum sb_limit {
 	SB_MEMORY_MAX,
+	SB_MEMORY_HIGH,
 	SB_MEMORY_SWAP_MAX,
 	SB_TASKS_MAX,
 	SB_CPU_QUOTA,
 	SB_CPU_WEIGHT,
+	SB_ALLOWED_CPUS,
+	SB_IO_WEIGHT,
+	SB_IO_READ_BANDWIDTH_MAX,
+	SB_IO_WRITE_BANDWIDTH_MAX,
+	SB_IO_READ_IOPS_MAX,
+	SB_IO_WRITE_IOPS_MAX,
 	SB_LIMITS_N
 };
 
 /* In sets of limits, such as those that a kernel cannot do. */
 #define SB_LIMIT_BIT(limit) (1U << (limit))
 
-/* SB_INFINITY (parse.h) = none. */
+enum sb_limit_type {
+	SB_LIMIT_NUMBER, /* uint64_t; SB_INFINITY (parse.h) = none */
+	SB_LIMIT_CPUS,	 /* struct sb_cpus */
+	SB_LIMIT_RATES,	 /* struct sb_rates */
+};
+
+/* A set of CPUs; the empty one limits nothing. */
+#define SB_CPUS_MAX 8192
+struct sb_cpus {
+	uint64_t bits[SB_CPUS_MAX / 64];
+};
+
+/*
+ * What may be done to each of some devices, in bytes or operations per second. A device is an
+ * absolute path: its node, or something on a file system of it. What the kernel tells and has no
+ * node is "8:16".
+ */
+struct sb_rate {
+	char *device;
+	uint64_t value;
+};
+struct sb_rates {
+	struct sb_rate *v;
+	size_t n;
+};
+
 struct sb_limits {
 	uint64_t memory_max;	  /* bytes */
 	uint64_t memory_swap_max; /* bytes of swap, without memory */
 	uint64_t tasks_max;	  /* processes and threads */
 	uint64_t cpu_quota;	  /* microseconds of CPU time per second */
 	uint64_t cpu_weight;	  /* 1-10000, 100 is the kernel's default */
+	uint64_t memory_high;	  /* bytes from which on they are reclaimed and slowed down */
+	uint64_t io_weight;	  /* 1-10000, 100 is the kernel's default */
+	struct sb_cpus allowed_cpus;
+	struct sb_rates io_read_bandwidth_max; /* bytes per second */
+	struct sb_rates io_write_bandwidth_max;
+	struct sb_rates io_read_iops_max;
+	struct sb_rates io_write_iops_max;
 };
 
 struct sb_limit_row {
 	const char *key; /* of the configuration: "MemoryMax" */
+	enum sb_limit_type type;
 	size_t offset;	 /* of the value in struct sb_limits */
-	uint64_t preset; /* the value that limits nothing */
+	uint64_t preset; /* the number that limits nothing */
 };
 extern const struct sb_limit_row sb_limit_rows[SB_LIMITS_N];
 
@@ -45,7 +86,27 @@ const void *sb_limit_of(const struct sb_limits *limits, enum sb_limit limit);
 /* All of them at what limits nothing. */
 void sb_limits_init(struct sb_limits *limits);
 
+/* Releases what they hold, and leaves them at what limits nothing. */
+void sb_limits_clear(struct sb_limits *limits);
+
+static inline void sb_cleanup_limitsp(struct sb_limits *limits)
+{
+	sb_limits_clear(limits);
+}
+#define cleanup_limits __attribute__((cleanup(sb_cleanup_limitsp)))
+
 /* Does this one limit nothing? */
-int sb_limit_is_preset(const struct sb_limits *limits, enum sb_limit limit);
+bool sb_limit_is_preset(const struct sb_limits *limits, enum sb_limit limit);
+
+/* Puts one value in the place of another, which is released; *from limits nothing afterwards. */
+void sb_limit_move(struct sb_limits *to, struct sb_limits *from, enum sb_limit limit);
+
+bool sb_cpus_has(const struct sb_cpus *cpus, unsigned int cpu);
+void sb_cpus_add(struct sb_cpus *cpus, unsigned int cpu);
+bool sb_cpus_empty(const struct sb_cpus *cpus);
+
+/* A device that is listed already gets the new value. 0 or -ENOMEM. */
+int sb_rates_set(struct sb_rates *rates, const char *device, uint64_t value);
+void sb_rates_clear(struct sb_rates *rates);
 
 #endif

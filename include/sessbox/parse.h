@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "sessbox/limits.h"
 #include "sessbox/str.h"
 
 #define SB_INFINITY UINT64_MAX
@@ -68,6 +69,23 @@ struct sb_bind {
 	bool optional;		     /* leading "-": a missing source is no error */
 };
 int sb_parse_bind(const char *text, struct sb_bind *ret);
+
+/* Absolute, and the only way to write this path: no empty, "." or ".." component. */
+bool sb_parse_is_plain_path(const char *text);
+
+/*
+ * CPUs: "0-3", "0,2", "0 2-3"; "" is the empty set. What sb_print_cpus writes is the shortest such
+ * list, with commas.
+ */
+int sb_parse_cpus(const char *text, struct sb_cpus *ret);
+void sb_print_cpus(char *buf, size_t size, const struct sb_cpus *cpus);
+
+/*
+ * Pairs "DEVICE VALUE": an absolute path, and a number above 0 with an optional suffix K, M, G, T
+ * to the base 1000, or "infinity". The owner clears *ret.
+ */
+int sb_parse_rates(const char *text, struct sb_rates *ret);
+void sb_print_rate(char *buf, size_t size, uint64_t value);
 
 /* Writes a size the way sb_parse_size reads it, shortest exact suffix ("512M", "infinity"). */
 void sb_print_size(char *buf, size_t size, uint64_t bytes);

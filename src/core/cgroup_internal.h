@@ -25,7 +25,8 @@ enum sb_controller {
 	SB_CONTROLLER_FREEZER = 1 << 3,
 	SB_CONTROLLER_MEMORY = 1 << 4,
 	SB_CONTROLLER_PIDS = 1 << 5,
-	SB_CONTROLLER_ALL = (1 << 6) - 1,
+	SB_CONTROLLER_IO = 1 << 6,
+	SB_CONTROLLER_ALL = (1 << 7) - 1,
 };
 
 struct sb_cgroup_ops;
@@ -56,6 +57,7 @@ struct sb_cgroup_limit {
 	int (*write)(int dir, const struct sb_cgroup_limit *row, const void *value,
 		     const struct sb_limits *limits);
 	int (*read)(int dir, const struct sb_cgroup_limit *row, void *ret);
+	const char *key; /* what the two make of it */
 };
 
 /* One figure of usage. */
@@ -112,5 +114,18 @@ int sb_limit_write_max(int dir, const struct sb_cgroup_limit *row, const void *v
 int sb_limit_read_max(int dir, const struct sb_cgroup_limit *row, void *ret);
 int sb_limit_write_tasks(int dir, const struct sb_cgroup_limit *row, const void *value,
 			 const struct sb_limits *limits);
+
+/* cgroup_cpus.c: key is the parent's file with the CPUs there are, "../cpuset.cpus" in v1. */
+int sb_limit_write_cpus(int dir, const struct sb_cgroup_limit *row, const void *value,
+			const struct sb_limits *limits);
+int sb_limit_read_cpus(int dir, const struct sb_cgroup_limit *row, void *ret);
+
+/* cgroup_io.c: key is the word in v2's io.max, NULL in v1. */
+int sb_limit_write_rates(int dir, const struct sb_cgroup_limit *row, const void *value,
+			 const struct sb_limits *limits);
+int sb_limit_read_rates(int dir, const struct sb_cgroup_limit *row, void *ret);
+int sb_limit_write_io_weight(int dir, const struct sb_cgroup_limit *row, const void *value,
+			     const struct sb_limits *limits);
+int sb_limit_read_io_weight(int dir, const struct sb_cgroup_limit *row, void *ret);
 
 #endif

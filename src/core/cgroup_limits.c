@@ -150,7 +150,8 @@ static bool cannot(int r)
 static int write_limit(struct view *view, enum sb_limit limit, const struct sb_limits *limits)
 {
 	const struct sb_cgroup_limit *row = view->h ? &view->h->ops->limits[limit] : NULL;
-	return row ? row->write(view->dir, row, sb_limit_of(limits, limit), limits) : -EOPNOTSUPP;
+	return row && row->file ? row->write(view->dir, row, sb_limit_of(limits, limit), limits)
+				: -EOPNOTSUPP;
 }
 
 int sb_cgroup_apply(struct sb_cgroup *cg, const char *group, const struct sb_limits *limits,
@@ -181,7 +182,7 @@ int sb_cgroup_limits(struct sb_cgroup *cg, const char *group, struct sb_limits *
 {
 	const struct sb_cgroup_ops *ops = ops_of(cg);
 	cleanup_view struct view view = { .dir = -1 };
-	struct sb_limits found;
+	cleanup_limits struct sb_limits found;
 	unsigned int unsupported = 0;
 	sb_limits_init(&found);
 	for (enum sb_limit i = 0; i < SB_LIMITS_N; i++) {
@@ -189,13 +190,15 @@ int sb_cgroup_limits(struct sb_cgroup *cg, const char *group, struct sb_limits *
 		int r = view_move(&view, cg, group, row->controller, err);
 		if (r < 0)
 			return r;
-		r = view.h ? row->read(view.dir, row, sb_limit_at(&found, i)) : -EOPNOTSUPP;
+		r = view.h && row->file ? row->read(view.dir, row, sb_limit_at(&found, i))
+					: -EOPNOTSUPP;
 		if (cannot(r))
 			unsupported |= SB_LIMIT_BIT(i);
 		else if (r < 0)
 			return sb_fail(err, r, "read %s of cgroup %s", row->file, group);
 	}
 	*ret = found;
+	sb_limits_init(&found); /* they are the caller's now */
 	*ret_unsupported = unsupported;
 	return 0;
 }

@@ -35,6 +35,7 @@ static const struct {
 	{ "cpu", SB_CONTROLLER_CPU },	    { "cpuacct", SB_CONTROLLER_CPUACCT },
 	{ "cpuset", SB_CONTROLLER_CPUSET }, { "freezer", SB_CONTROLLER_FREEZER },
 	{ "memory", SB_CONTROLLER_MEMORY }, { "pids", SB_CONTROLLER_PIDS },
+	{ "blkio", SB_CONTROLLER_IO },
 };
 
 static unsigned int controller_bit(const char *name)

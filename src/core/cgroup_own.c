@@ -42,8 +42,9 @@ static int own_add(struct own *own, struct sb_cgroup *one, const char *group, st
 {
 	const struct sb_cgroup_ops *ops = one->list[0].ops;
 	unsigned int has = one->list[0].controllers, unsupported;
-	struct sb_limits limits;
+	cleanup_limits struct sb_limits limits;
 	struct sb_usage usage;
+	sb_limits_init(&limits);
 	int r = sb_cgroup_limits(one, group, &limits, &unsupported, err);
 	if (r == 0)
 		r = sb_cgroup_usage(one, group, &usage, err);
@@ -52,8 +53,7 @@ static int own_add(struct own *own, struct sb_cgroup *one, const char *group, st
 	for (enum sb_limit i = 0; i < SB_LIMITS_N; i++) {
 		if (!(ops->limits[i].controller & has))
 			continue;
-		*(uint64_t *)sb_limit_at(&own->limits, i) =
-			*(const uint64_t *)sb_limit_of(&limits, i);
+		sb_limit_move(&own->limits, &limits, i);
 		own->unsupported &= ~SB_LIMIT_BIT(i) | (unsupported & SB_LIMIT_BIT(i));
 	}
 	for (size_t i = 0; i < ops->stats_n; i++)
@@ -114,8 +114,18 @@ static int own_v2(struct own *own, struct sb_err *err)
 	return own_add(own, &one, "cgroup", err);
 }
 
+/* Limits of hierarchies that a container does not show. */
+static unsigned int unseen(unsigned int seen)
+{
+	unsigned int bits = 0;
+	for (enum sb_limit i = 0; i < SB_LIMITS_N; i++)
+		if (sb_cgroup_v1.limits[i].file && !(sb_cgroup_v1.limits[i].controller & seen))
+			bits |= SB_LIMIT_BIT(i);
+	return bits;
+}
+
 int sb_cgroup_own(struct sb_limits *ret_limits, unsigned int *ret_unsupported,
-		  struct sb_usage *ret_usage, struct sb_err *err)
+		  unsigned int *ret_unseen, struct sb_usage *ret_usage, struct sb_err *err)
 {
 	struct statfs st;
 	struct own own;
@@ -124,10 +134,13 @@ int sb_cgroup_own(struct sb_limits *ret_limits, unsigned int *ret_unsupported,
 	bool v2 = (uint64_t)st.f_type == sb_cgroup_v2.magic;
 	own_init(&own, v2 ? &sb_cgroup_v2 : &sb_cgroup_v1);
 	int r = v2 ? own_v2(&own, err) : own_v1(&own, err);
-	if (r < 0)
+	if (r < 0) {
+		sb_limits_clear(&own.limits);
 		return r;
+	}
 	*ret_limits = own.limits;
 	*ret_unsupported = own.unsupported;
+	*ret_unseen = v2 ? 0 : unseen(own.seen);
 	*ret_usage = own.usage;
 	return 0;
 }

@@ -107,7 +107,7 @@ static int check_key(struct sb_loader *l, struct sb_scan_line *line, const struc
 		return sb_config_fail(l->err, at, "unknown key");
 	if (key->kind == SB_KEY_MATCH && strcmp(line->section, SB_CLASS_DEFAULTS) == 0)
 		return sb_config_fail(l->err, at, "[Defaults] is for all, it has no Match keys");
-	if (line->append && key->type != SB_TYPE_WORDS)
+	if (line->append && !sb_key_is_list(key))
 		return sb_config_fail(l->err, at, "'+=' is for lists, this key takes one value");
 	struct sb_seen *seen = &l->seen[key - sb_keys];
 	unsigned int before = seen->append || line->append ? seen->append : seen->set;

@@ -81,6 +81,7 @@ static const char *const home_words[] = { "bind", NULL };
 
 #define YES_NO "yes or no"
 #define BYTES "bytes such as 512M, a share of the machine's memory such as 25%, or infinity"
+#define RATES "pairs of a path and a number above 0 such as /dev/sda 5M, or infinity"
 #define BINDS "SOURCE[:DEST][:rbind|norbind] with absolute, normalized paths"
 #define MINUTE UINT64_C(60000)
 #define DAY (24 * 60 * MINUTE)
@@ -161,6 +162,9 @@ const struct sb_key sb_keys[] = {
 
 	{ "MemoryMax", LIMIT(memory_max), NUMBER(SB_TYPE_SIZE, 1, SB_INFINITY),
 	  .preset = "infinity", .expected = BYTES, .help = "memory of all of a user's processes" },
+	{ "MemoryHigh", LIMIT(memory_high), NUMBER(SB_TYPE_SIZE, 1, SB_INFINITY),
+	  .preset = "infinity", .expected = BYTES,
+	  .help = "memory from which on a user's processes are slowed down" },
 	{ "MemorySwapMax", LIMIT(memory_swap_max), NUMBER(SB_TYPE_SIZE, 0, SB_INFINITY),
 	  .preset = "infinity", .expected = BYTES, .help = "swap of all of a user's processes" },
 	{ "TasksMax", LIMIT(tasks_max), NUMBER(SB_TYPE_COUNT, 1, SB_INFINITY), .preset = "4096",
@@ -172,9 +176,29 @@ const struct sb_key sb_keys[] = {
 	{ "CPUWeight", LIMIT(cpu_weight), NUMBER(SB_TYPE_WEIGHT, 1, 10000), .preset = "100",
 	  .expected = "a number from 1 to 10000",
 	  .help = "a user's share of a busy CPU against the others'" },
+	{ "AllowedCPUs", LIMIT(allowed_cpus), .type = SB_TYPE_CPUS, .preset = "",
+	  .expected = "numbers of CPUs such as 0-3 or 0,2",
+	  .help = "CPUs a user's processes may run on" },
+	{ "IOWeight", LIMIT(io_weight), NUMBER(SB_TYPE_WEIGHT, 1, 10000), .preset = "100",
+	  .expected = "a number from 1 to 10000",
+	  .help = "a user's share of a busy disk against the others'" },
+	{ "IOReadBandwidthMax", LIMIT(io_read_bandwidth_max), .type = SB_TYPE_RATES, .preset = "",
+	  .expected = RATES, .help = "bytes a user reads from a device per second" },
+	{ "IOWriteBandwidthMax", LIMIT(io_write_bandwidth_max), .type = SB_TYPE_RATES, .preset = "",
+	  .expected = RATES, .help = "bytes a user writes to a device per second" },
+	{ "IOReadIOPSMax", LIMIT(io_read_iops_max), .type = SB_TYPE_RATES, .preset = "",
+	  .expected = RATES, .help = "reads of a user from a device per second" },
+	{ "IOWriteIOPSMax", LIMIT(io_write_iops_max), .type = SB_TYPE_RATES, .preset = "",
+	  .expected = RATES, .help = "writes of a user to a device per second" },
 };
 
 const size_t sb_keys_n = SB_ARRAY_SIZE(sb_keys);
+
+bool sb_key_is_list(const struct sb_key *key)
+{
+	return key->type == SB_TYPE_WORDS || key->type == SB_TYPE_CPUS ||
+	       key->type == SB_TYPE_RATES;
+}
 
 const struct sb_key *sb_key_find(const char *name)
 {

@@ -147,12 +147,42 @@ static int parse_string(const struct sb_key *key, const char *text, void *field)
 	return r;
 }
 
+static int parse_cpus(const struct sb_key *key, const char *text, void *field)
+{
+	struct sb_strv list = { 0 };
+	struct sb_cpus all = { 0 }, some;
+	(void)key;
+	int r = sb_parse_words(text, &list);
+	for (size_t i = 0; r == 0 && i < list.n; i++) {
+		r = sb_parse_cpus(list.v[i], &some);
+		for (size_t k = 0; r == 0 && k < SB_ARRAY_SIZE(all.bits); k++)
+			all.bits[k] |= some.bits[k];
+	}
+	sb_strv_clear(&list);
+	if (r == 0)
+		*(struct sb_cpus *)field = all;
+	return r;
+}
+
+static int parse_rates(const struct sb_key *key, const char *text, void *field)
+{
+	struct sb_rates rates;
+	(void)key;
+	int r = sb_parse_rates(text, &rates);
+	if (r < 0)
+		return r;
+	sb_rates_clear(field);
+	*(struct sb_rates *)field = rates;
+	return 0;
+}
+
 static int (*const parsers[])(const struct sb_key *key, const char *text, void *field) = {
 	[SB_TYPE_BOOL] = parse_bool,	 [SB_TYPE_SIZE] = parse_number,
 	[SB_TYPE_COUNT] = parse_number,	 [SB_TYPE_QUOTA] = parse_number,
 	[SB_TYPE_NUMBER] = parse_number, [SB_TYPE_WEIGHT] = parse_number,
 	[SB_TYPE_SPAN] = parse_number,	 [SB_TYPE_WORDS] = parse_words,
 	[SB_TYPE_STRING] = parse_string, [SB_TYPE_CHOICE] = parse_choice,
+	[SB_TYPE_CPUS] = parse_cpus,	 [SB_TYPE_RATES] = parse_rates,
 };
 
 int sb_config_parse_value(const struct sb_key *key, const char *text, void *base,
@@ -163,7 +193,7 @@ int sb_config_parse_value(const struct sb_key *key, const char *text, void *base
 	size_t len = strlen(text);
 	/* Words see to their quotes themselves. */
 	bool quoted = len >= 2 && (text[0] == '"' || text[0] == '\'') && text[len - 1] == text[0];
-	if (quoted && key->type != SB_TYPE_WORDS && key->type != SB_TYPE_STRING) {
+	if (quoted && !sb_key_is_list(key) && key->type != SB_TYPE_STRING) {
 		inner = strndup(text + 1, len - 2);
 		if (!inner)
 			return sb_fail(err, ENOMEM, "%s", key->name);
@@ -185,6 +215,8 @@ static void clear_field(const struct sb_key *key, void *base)
 		sb_strv_clear(field);
 	if (key->type == SB_TYPE_STRING)
 		free(sb_steal_ptr(field));
+	if (key->type == SB_TYPE_RATES)
+		sb_rates_clear(field);
 }
 
 void sb_settings_clear(struct sb_settings *settings)

@@ -1,17 +1,40 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "sessbox/limits.h"
 
-#define ROW(key, field, preset)                                                                    \
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NUMBER(key, field, preset)                                                                 \
 	{                                                                                          \
-		key, offsetof(struct sb_limits, field), preset                                     \
+		key, SB_LIMIT_NUMBER, offsetof(struct sb_limits, field), preset                    \
+	}
+#define OTHER(key, field, type)                                                                    \
+	{                                                                                          \
+		key, type, offsetof(struct sb_limits, field), 0                                    \
 	}
 
 const struct sb_limit_row sb_limit_rows[SB_LIMITS_N] = {
-	[SB_MEMORY_MAX] = ROW("MemoryMax", memory_max, UINT64_MAX),
-	[SB_MEMORY_SWAP_MAX] = ROW("MemorySwapMax", memory_swap_max, UINT64_MAX),
-	[SB_TASKS_MAX] = ROW("TasksMax", tasks_max, UINT64_MAX),
-	[SB_CPU_QUOTA] = ROW("CPUQuota", cpu_quota, UINT64_MAX),
-	[SB_CPU_WEIGHT] = ROW("CPUWeight", cpu_weight, 100),
+	[SB_MEMORY_MAX] = NUMBER("MemoryMax", memory_max, UINT64_MAX),
+	[SB_MEMORY_HIGH] = NUMBER("MemoryHigh", memory_high, UINT64_MAX),
+	[SB_MEMORY_SWAP_MAX] = NUMBER("MemorySwapMax", memory_swap_max, UINT64_MAX),
+	[SB_TASKS_MAX] = NUMBER("TasksMax", tasks_max, UINT64_MAX),
+	[SB_CPU_QUOTA] = NUMBER("CPUQuota", cpu_quota, UINT64_MAX),
+	[SB_CPU_WEIGHT] = NUMBER("CPUWeight", cpu_weight, 100),
+	[SB_ALLOWED_CPUS] = OTHER("AllowedCPUs", allowed_cpus, SB_LIMIT_CPUS),
+	[SB_IO_WEIGHT] = NUMBER("IOWeight", io_weight, 100),
+	[SB_IO_READ_BANDWIDTH_MAX] =
+		OTHER("IOReadBandwidthMax", io_read_bandwidth_max, SB_LIMIT_RATES),
+	[SB_IO_WRITE_BANDWIDTH_MAX] =
+		OTHER("IOWriteBandwidthMax", io_write_bandwidth_max, SB_LIMIT_RATES),
+	[SB_IO_READ_IOPS_MAX] = OTHER("IOReadIOPSMax", io_read_iops_max, SB_LIMIT_RATES),
+	[SB_IO_WRITE_IOPS_MAX] = OTHER("IOWriteIOPSMax", io_write_iops_max, SB_LIMIT_RATES),
+};
+
+static const size_t sizes[] = {
+	[SB_LIMIT_NUMBER] = sizeof(uint64_t),
+	[SB_LIMIT_CPUS] = sizeof(struct sb_cpus),
+	[SB_LIMIT_RATES] = sizeof(struct sb_rates),
 };
 
 void *sb_limit_at(struct sb_limits *limits, enum sb_limit limit)
@@ -26,11 +49,81 @@ const void *sb_limit_of(const struct sb_limits *limits, enum sb_limit limit)
 
 void sb_limits_init(struct sb_limits *limits)
 {
+	*limits = (struct sb_limits){ 0 };
 	for (enum sb_limit i = 0; i < SB_LIMITS_N; i++)
-		*(uint64_t *)sb_limit_at(limits, i) = sb_limit_rows[i].preset;
+		if (sb_limit_rows[i].type == SB_LIMIT_NUMBER)
+			*(uint64_t *)sb_limit_at(limits, i) = sb_limit_rows[i].preset;
 }
 
-int sb_limit_is_preset(const struct sb_limits *limits, enum sb_limit limit)
+void sb_limits_clear(struct sb_limits *limits)
 {
-	return *(const uint64_t *)sb_limit_of(limits, limit) == sb_limit_rows[limit].preset;
+	for (enum sb_limit i = 0; i < SB_LIMITS_N; i++)
+		if (sb_limit_rows[i].type == SB_LIMIT_RATES)
+			sb_rates_clear(sb_limit_at(limits, i));
+	sb_limits_init(limits);
+}
+
+bool sb_limit_is_preset(const struct sb_limits *limits, enum sb_limit limit)
+{
+	const void *value = sb_limit_of(limits, limit);
+	if (sb_limit_rows[limit].type == SB_LIMIT_NUMBER)
+		return *(const uint64_t *)value == sb_limit_rows[limit].preset;
+	if (sb_limit_rows[limit].type == SB_LIMIT_CPUS)
+		return sb_cpus_empty(value);
+	return ((const struct sb_rates *)value)->n == 0;
+}
+
+void sb_limit_move(struct sb_limits *to, struct sb_limits *from, enum sb_limit limit)
+{
+	struct sb_limits none;
+	size_t size = sizes[sb_limit_rows[limit].type];
+	sb_limits_init(&none);
+	if (sb_limit_rows[limit].type == SB_LIMIT_RATES)
+		sb_rates_clear(sb_limit_at(to, limit));
+	memcpy(sb_limit_at(to, limit), sb_limit_of(from, limit), size);
+	memcpy(sb_limit_at(from, limit), sb_limit_of(&none, limit), size);
+}
+
+bool sb_cpus_has(const struct sb_cpus *cpus, unsigned int cpu)
+{
+	return cpu < SB_CPUS_MAX && cpus->bits[cpu / 64] >> cpu % 64 & 1;
+}
+
+void sb_cpus_add(struct sb_cpus *cpus, unsigned int cpu)
+{
+	if (cpu < SB_CPUS_MAX)
+		cpus->bits[cpu / 64] |= UINT64_C(1) << cpu % 64;
+}
+
+bool sb_cpus_empty(const struct sb_cpus *cpus)
+{
+	static const struct sb_cpus none;
+	return memcmp(cpus, &none, sizeof(none)) == 0;
+}
+
+int sb_rates_set(struct sb_rates *rates, const char *device, uint64_t value)
+{
+	for (size_t i = 0; i < rates->n; i++) {
+		if (strcmp(rates->v[i].device, device) != 0)
+			continue;
+		rates->v[i].value = value;
+		return 0;
+	}
+	struct sb_rate *v = reallocarray(rates->v, rates->n + 1, sizeof(*v));
+	if (!v)
+		return -ENOMEM;
+	rates->v = v;
+	v[rates->n] = (struct sb_rate){ strdup(device), value };
+	if (!v[rates->n].device)
+		return -ENOMEM;
+	rates->n++;
+	return 0;
+}
+
+void sb_rates_clear(struct sb_rates *rates)
+{
+	for (size_t i = 0; i < rates->n; i++)
+		free(rates->v[i].device);
+	free(rates->v);
+	*rates = (struct sb_rates){ 0 };
 }

@@ -331,8 +331,7 @@ int sb_parse_uid_range(const char *text, uid_t *ret_first, uid_t *ret_last)
 	return 0;
 }
 
-/* Absolute, and the only way to write this path. */
-static bool is_plain_path(const char *path)
+bool sb_parse_is_plain_path(const char *path)
 {
 	if (path[0] != '/')
 		return false;
@@ -380,8 +379,8 @@ int sb_parse_bind(const char *text, struct sb_bind *ret)
 	if (r < 0)
 		return r;
 	b.recursive = strcmp(last, "rbind") == 0;
-	if ((!b.recursive && strcmp(last, "norbind") != 0) || !is_plain_path(b.source) ||
-	    !is_plain_path(b.dest) || strcmp(b.dest, "/") == 0)
+	if ((!b.recursive && strcmp(last, "norbind") != 0) || !sb_parse_is_plain_path(b.source) ||
+	    !sb_parse_is_plain_path(b.dest) || strcmp(b.dest, "/") == 0)
 		return -EINVAL;
 	*ret = b;
 	return 0;

@@ -122,9 +122,10 @@ static void check_limits(const struct ctl_host *host, unsigned int unsupported,
 
 static void check_controllers(const struct ctl_host *host, struct ctl_findings *findings)
 {
-	struct sb_limits limits;
+	cleanup_limits struct sb_limits limits;
 	struct sb_err err = { 0 };
 	unsigned int unsupported = 0;
+	sb_limits_init(&limits);
 	if (sb_cgroup_limits(host->cg, SB_CGROUP_INIT, &limits, &unsupported, &err) < 0)
 		ctl_find(findings, CTL_ERROR, NULL, "%s", err.msg);
 	else if (unsupported)

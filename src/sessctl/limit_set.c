@@ -156,10 +156,11 @@ static int weigh(void *ctx, struct sb_err *err)
 {
 	struct change *c = ctx;
 	struct sb_usage usage;
-	struct sb_limits live;
+	cleanup_limits struct sb_limits live;
 	unsigned int unsupported;
 	char used[32], max[32];
 	uint64_t limit = c->now->set.limits.memory_max;
+	sb_limits_init(&live);
 	if (!c->live || c->force || sb_cgroup_usage(c->cg, c->group, &usage, NULL) < 0 ||
 	    sb_cgroup_limits(c->cg, c->group, &live, &unsupported, NULL) < 0 ||
 	    usage.memory == SB_INFINITY || usage.memory <= limit || limit >= live.memory_max)

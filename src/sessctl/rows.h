@@ -39,6 +39,7 @@ extern const struct ctl_column ctl_limit_columns[];
  */
 struct ctl_sources {
 	char text[SB_LIMITS_N][512];
+	char value[SB_LIMITS_N][CTL_CELL_MAX]; /* of limits that are more than a number */
 };
 void ctl_limit_rows(const struct ctl_user *user, const struct sb_policy *policy,
 		    const struct sb_config *config, struct ctl_limit *rows,

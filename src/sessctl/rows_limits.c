@@ -39,6 +39,35 @@ static void name_source(const struct sb_policy *policy, const struct sb_config *
 		sb_copy(buf, size, "default");
 }
 
+static void print_rates(const struct sb_rates *rates, char *buf, size_t size)
+{
+	size_t len = 0;
+	buf[0] = '\0';
+	for (size_t i = 0; i < rates->n && len < size; i++) {
+		char number[24];
+		sb_print_rate(number, sizeof(number), rates->v[i].value);
+		len += (size_t)snprintf(buf + len, size - len, "%s%s %s", len ? " " : "",
+					rates->v[i].device, number);
+	}
+}
+
+/* text is used by limits that are more than a number; those that limit nothing are unknown then. */
+static void put_value(const struct sb_limits *limits, enum sb_limit limit, struct ctl_amount *ret,
+		      char text[CTL_CELL_MAX])
+{
+	const void *value = sb_limit_of(limits, limit);
+	if (sb_limit_rows[limit].type == SB_LIMIT_NUMBER) {
+		ret->value = *(const uint64_t *)value;
+		return;
+	}
+	if (sb_limit_rows[limit].type == SB_LIMIT_CPUS)
+		sb_print_cpus(text, CTL_CELL_MAX, value);
+	else
+		print_rates(value, text, CTL_CELL_MAX);
+	ret->text = text;
+	ret->known = *text;
+}
+
 void ctl_limit_rows(const struct ctl_user *user, const struct sb_policy *policy,
 		    const struct sb_config *config, struct ctl_limit *rows,
 		    struct ctl_sources *sources)
@@ -46,21 +75,24 @@ void ctl_limit_rows(const struct ctl_user *user, const struct sb_policy *policy,
 	bool live = user && user->has_cgroup;
 	for (enum sb_limit i = 0; i < SB_LIMITS_N; i++) {
 		const struct sb_key *key = sb_key_find(sb_limit_rows[i].key);
-		bool supported = !live || !(user->unsupported & SB_LIMIT_BIT(i));
+		bool seen = !live || !(user->unseen & SB_LIMIT_BIT(i));
+		bool supported = !live || !seen || !(user->unsupported & SB_LIMIT_BIT(i));
 		bool has_usage = usages[i] > 0;
 		struct ctl_limit *row = &rows[i];
-		*row = (struct ctl_limit){ .name = key->name, .supported = supported };
-		row->value =
-			(struct ctl_amount){ SB_INFINITY, key->type, supported, live || policy };
-		row->usage = (struct ctl_amount){ 0, key->type, true, has_usage };
+		*row = (struct ctl_limit){ .name = key->name, .supported = seen ? supported : -1 };
+		row->value = (struct ctl_amount){ .value = SB_INFINITY,
+						  .type = key->type,
+						  .supported = supported,
+						  .known = seen && (live || policy) };
+		row->usage = (struct ctl_amount){ .type = key->type, .supported = true };
 		if (policy) {
-			row->value.value = value_at(&policy->set, key->offset);
+			put_value(&policy->set.limits, i, &row->value, sources->value[i]);
 			name_source(policy, config, key, sources->text[i],
 				    sizeof(sources->text[i]));
 			row->source = sources->text[i];
 		}
-		if (live && supported)
-			row->value.value = *(const uint64_t *)sb_limit_of(&user->limits, i);
+		if (live && seen && supported)
+			put_value(&user->limits, i, &row->value, sources->value[i]);
 		if (live && has_usage)
 			row->usage.value = value_at(&user->usage, usages[i] - 1);
 		row->usage.known = has_usage && row->usage.value != SB_INFINITY;

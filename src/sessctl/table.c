@@ -47,6 +47,8 @@ static void print_amount(char *buf, size_t size, const struct ctl_amount *a)
 		sb_copy(buf, size, "unsupported");
 	else if (!a->known)
 		sb_copy(buf, size, NONE);
+	else if (a->text)
+		snprintf(buf, size, "%s", a->text);
 	else if (a->value == SB_INFINITY)
 		sb_copy(buf, size, "infinity");
 	else if (a->type == SB_TYPE_SIZE)
@@ -163,7 +165,10 @@ static void put_cell(struct ctl_json *j, const struct ctl_column *column, const 
 			ctl_json_bool(j, column->name, *(const int *)at);
 		break;
 	case CTL_LIMIT:
-		put_number(j, column->name, amount->known ? amount->value : SB_INFINITY);
+		if (amount->known && amount->text)
+			ctl_json_text(j, column->name, amount->text);
+		else
+			put_number(j, column->name, amount->known ? amount->value : SB_INFINITY);
 		break;
 	case CTL_LIST:
 		put_list(j, column->name, *(const struct sb_strv *const *)at);

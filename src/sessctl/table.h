@@ -37,6 +37,7 @@ struct ctl_amount {
 	enum sb_key_type type;
 	bool supported;
 	bool known;
+	const char *text; /* in place of the number; NULL = there is none */
 };
 
 enum ctl_column_flag {

@@ -40,6 +40,8 @@ void ctl_users_clear(struct ctl_users *users)
 		free(users->v[i].sessions);
 		free(users->v[i].containers);
 		ctl_processes_clear(&users->v[i].processes);
+		if (users->v[i].has_cgroup)
+			sb_limits_clear(&users->v[i].limits);
 	}
 	free(users->v);
 	*users = (struct ctl_users){ 0 };

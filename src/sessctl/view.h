@@ -42,6 +42,7 @@ struct ctl_user {
 	struct sb_usage usage;
 	struct sb_limits limits;
 	unsigned int unsupported; /* SB_LIMIT_BIT */
+	unsigned int unseen;	  /* likewise: cannot be told from here */
 };
 
 struct ctl_users {

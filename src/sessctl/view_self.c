@@ -88,8 +88,8 @@ static void look_at_cgroup(struct ctl_user *user, bool inside)
 	cleanup_cgroup struct sb_cgroup *cg = NULL;
 	char group[SB_CGROUP_NAME_MAX];
 	if (inside) {
-		user->has_cgroup =
-			sb_cgroup_own(&user->limits, &user->unsupported, &user->usage, NULL) == 0;
+		user->has_cgroup = sb_cgroup_own(&user->limits, &user->unsupported, &user->unseen,
+						 &user->usage, NULL) == 0;
 		return;
 	}
 	sb_cgroup_tenant(group, user->uid);

@@ -26,6 +26,17 @@
 #include "sessbox/io.h"
 #include "sessbox/str.h"
 
+/* Those that every test of limits has; the others limit nothing. */
+#define LIMITS(memory, swap, tasks, quota, weight)                                                 \
+	{                                                                                          \
+		.memory_max = memory, .memory_swap_max = swap, .tasks_max = tasks,                 \
+		.cpu_quota = quota, .cpu_weight = weight, .memory_high = UINT64_MAX,               \
+		.io_weight = 100                                                                   \
+	}
+#define FIVE                                                                                       \
+	(SB_LIMIT_BIT(SB_MEMORY_MAX) | SB_LIMIT_BIT(SB_MEMORY_SWAP_MAX) |                          \
+	 SB_LIMIT_BIT(SB_TASKS_MAX) | SB_LIMIT_BIT(SB_CPU_QUOTA) | SB_LIMIT_BIT(SB_CPU_WEIGHT))
+
 #define ALL_ON "cpuset cpu io memory pids\n"
 
 struct tree {

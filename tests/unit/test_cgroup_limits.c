@@ -13,7 +13,7 @@
 #define CPU V1("cpu,cpuacct")
 #define BIG "9223372036854771712\n" /* no limit, on v1 */
 
-static const struct sb_limits none = { INF, INF, INF, INF, 100 };
+static const struct sb_limits none = LIMITS(INF, INF, INF, INF, 100);
 
 struct file {
 	const char *path, *text;
@@ -51,12 +51,12 @@ static const struct {
 	struct sb_limits limits;
 	const char *memory, *swap, *tasks, *cpu, *weight;
 } v2_writes[] = {
-	{ { 536870912, 0, 100, 500000, 250 }, "536870912", "0", "100", "50000 100000", "250" },
-	{ { INF, INF, INF, INF, 100 }, "max", "max", "max", "max 100000", "100" },
-	{ { INF, 4096, 1, 10000, 1 }, "max", "4096", "1", "1000 100000", "1" },
+	{ LIMITS(536870912, 0, 100, 500000, 250), "536870912", "0", "100", "50000 100000", "250" },
+	{ LIMITS(INF, INF, INF, INF, 100), "max", "max", "max", "max 100000", "100" },
+	{ LIMITS(INF, 4096, 1, 10000, 1), "max", "4096", "1", "1000 100000", "1" },
 	/* At least a millisecond; never less than asked for. */
-	{ { 0, 0, 4194304, 1, 10000 }, "0", "0", "4194304", "1000 100000", "10000" },
-	{ { 1, 1, 4194305, 2000011, 10000 }, "1", "1", "max", "200002 100000", "10000" },
+	{ LIMITS(0, 0, 4194304, 1, 10000), "0", "0", "4194304", "1000 100000", "10000" },
+	{ LIMITS(1, 1, 4194305, 2000011, 10000), "1", "1", "max", "200002 100000", "10000" },
 };
 
 static void writes_v2(void **state)
@@ -91,34 +91,21 @@ static const struct {
 	unsigned int unsupported;
 	const char *memory, *memsw, *tasks, *quota, *shares;
 } v1_writes[] = {
-	{ { 536870912, 0, 100, 500000, 100 }, 0, "536870912", "536870912", "100", "50000", "1024" },
-	{ { INF, INF, INF, INF, 100 }, 0, "-1", "-1", "max", "-1", "1024" },
-	{ { 1048576, INF, 1, 10000, 1 }, 0, "1048576", "-1", "1", "1000", "10" },
-	{ { 1048576, 65536, 5000000, 1, 10000 }, 0, "1048576", "1114112", "max", "1000", "102400" },
-	{ { INF, INF, INF, INF, 0 }, 0, "-1", "-1", "max", "-1", "2" },
+	{ LIMITS(536870912, 0, 100, 500000, 100), 0, "536870912", "536870912", "100", "50000",
+	  "1024" },
+	{ LIMITS(INF, INF, INF, INF, 100), 0, "-1", "-1", "max", "-1", "1024" },
+	{ LIMITS(1048576, INF, 1, 10000, 1), 0, "1048576", "-1", "1", "1000", "10" },
+	{ LIMITS(1048576, 65536, 5000000, 1, 10000), 0, "1048576", "1114112", "max", "1000",
+	  "102400" },
+	{ LIMITS(INF, INF, INF, INF, 0), 0, "-1", "-1", "max", "-1", "2" },
 	/* There is no way to say it. */
-	{ { INF, 65536, INF, INF, 100 },
-	  SB_LIMIT_BIT(SB_MEMORY_SWAP_MAX),
-	  "-1",
-	  "-1",
-	  "max",
-	  "-1",
-	  "1024" },
+	{ LIMITS(INF, 65536, INF, INF, 100), SB_LIMIT_BIT(SB_MEMORY_SWAP_MAX), "-1", "-1", "max",
+	  "-1", "1024" },
 	/* The sum of two that are more than the kernel counts. */
-	{ { 1ULL << 62, 1ULL << 62, INF, INF, 100 },
-	  0,
-	  "4611686018427387904",
-	  "-1",
-	  "max",
-	  "-1",
-	  "1024" },
-	{ { 1ULL << 63, 1ULL << 63, INF, INF, 100 },
-	  0,
-	  "9223372036854775808",
-	  "-1",
-	  "max",
-	  "-1",
-	  "1024" },
+	{ LIMITS(1ULL << 62, 1ULL << 62, INF, INF, 100), 0, "4611686018427387904", "-1", "max",
+	  "-1", "1024" },
+	{ LIMITS(1ULL << 63, 1ULL << 63, INF, INF, 100), 0, "9223372036854775808", "-1", "max",
+	  "-1", "1024" },
 };
 
 static void writes_v1(void **state)
@@ -174,25 +161,25 @@ static void orders_writes_of_v1(void **state)
 	} cases[] = {
 		{ MEMORY,
 		  { MEMORY "memory.memsw.limit_in_bytes", BIG },
-		  { 4096, 4096, INF, INF, 100 },
+		  LIMITS(4096, 4096, INF, INF, 100),
 		  "memory.limit_in_bytes memory.memsw.limit_in_bytes" },
 		{ MEMORY,
 		  { MEMORY "memory.memsw.limit_in_bytes", "4096\n" },
-		  { 8192, 4096, INF, INF, 100 },
+		  LIMITS(8192, 4096, INF, INF, 100),
 		  "memory.memsw.limit_in_bytes memory.limit_in_bytes "
 		  "memory.memsw.limit_in_bytes" },
 		{ MEMORY,
 		  { MEMORY "memory.memsw.limit_in_bytes", "4096\n" },
-		  { INF, INF, INF, INF, 100 },
+		  LIMITS(INF, INF, INF, INF, 100),
 		  "memory.memsw.limit_in_bytes memory.limit_in_bytes "
 		  "memory.memsw.limit_in_bytes" },
 		{ CPU,
 		  { CPU "cpu.cfs_period_us", "100000\n" },
-		  { INF, INF, INF, 500000, 100 },
+		  LIMITS(INF, INF, INF, 500000, 100),
 		  "cpu.cfs_quota_us cpu.shares" },
 		{ CPU,
 		  { CPU "cpu.cfs_period_us", "20000\n" },
-		  { INF, INF, INF, 500000, 100 },
+		  LIMITS(INF, INF, INF, 500000, 100),
 		  "cpu.cfs_quota_us cpu.cfs_period_us cpu.cfs_quota_us cpu.shares" },
 	};
 	for (size_t i = 0; i < SB_ARRAY_SIZE(cases); i++) {
@@ -225,29 +212,29 @@ static void tells_what_is_unsupported(void **state)
 		struct sb_limits limits;
 		unsigned int apply, read;
 	} cases[] = {
-		{ tree_v2, { V2 "x", "" }, { 1, 1, 1, 10000, 1 }, 0x1f, 0x1f },
-		{ tree_v2, { V2 "x", "" }, { INF, INF, INF, INF, 100 }, 0, 0x1f },
+		{ tree_v2, { V2 "x", "" }, LIMITS(1, 1, 1, 10000, 1), FIVE, FIVE },
+		{ tree_v2, { V2 "x", "" }, LIMITS(INF, INF, INF, INF, 100), 0, FIVE },
 		{ tree_v2,
 		  { V2 "x", "" },
-		  { INF, INF, INF, INF, 99 },
+		  LIMITS(INF, INF, INF, INF, 99),
 		  SB_LIMIT_BIT(SB_CPU_WEIGHT),
-		  0x1f },
+		  FIVE },
 		{ tree_v2,
 		  { V2 "memory.max", "" },
-		  { 1, 0, INF, INF, 100 },
+		  LIMITS(1, 0, INF, INF, 100),
 		  SB_LIMIT_BIT(SB_MEMORY_SWAP_MAX),
-		  0x1e },
+		  FIVE & ~SB_LIMIT_BIT(SB_MEMORY_MAX) },
 		/* Swap is not accounted: the kernel has no memsw. */
 		{ tree_v1,
 		  { MEMORY "memory.limit_in_bytes", "" },
-		  { 4096, 0, INF, INF, 100 },
+		  LIMITS(4096, 0, INF, INF, 100),
 		  SB_LIMIT_BIT(SB_MEMORY_SWAP_MAX),
-		  0x1e },
+		  FIVE & ~SB_LIMIT_BIT(SB_MEMORY_MAX) },
 		{ tree_v1,
 		  { V1("pids") "pids.max", "" },
-		  { INF, 0, 7, 10000, 100 },
+		  LIMITS(INF, 0, 7, 10000, 100),
 		  SB_LIMIT_BIT(SB_MEMORY_SWAP_MAX) | SB_LIMIT_BIT(SB_CPU_QUOTA),
-		  0x1b },
+		  FIVE & ~SB_LIMIT_BIT(SB_TASKS_MAX) },
 	};
 	for (size_t i = 0; i < SB_ARRAY_SIZE(cases); i++) {
 		struct tree t = tree_make();
@@ -263,8 +250,8 @@ static void tells_what_is_unsupported(void **state)
 		assert_int_equal(sb_cgroup_apply(cg, "u7", &cases[i].limits, &apply, &err), 0);
 		assert_int_equal(sb_cgroup_limits(cg, "u7", &found, &read, &err), 0);
 		assert_int_equal(apply, cases[i].apply);
-		assert_int_equal(read, cases[i].read);
-		if (read == 0x1f)
+		assert_int_equal(read & FIVE, cases[i].read);
+		if ((read & FIVE) == FIVE)
 			assert_memory_equal(&found, &none, sizeof(none));
 		sb_cgroup_close(cg);
 		tree_remove(&t);
@@ -276,7 +263,7 @@ static void lives_without_controllers(void **state)
 {
 	(void)state;
 	struct tree t = tree_make();
-	struct sb_limits limits = { 1, 1, 7, 1, 1 }, found;
+	struct sb_limits limits = LIMITS(1, 1, 7, 1, 1), found;
 	struct sb_usage usage;
 	unsigned int unsupported;
 	struct sb_err err = { 0 };
@@ -284,9 +271,9 @@ static void lives_without_controllers(void **state)
 	tree_put(&t, V1("pids") "pids.max", "");
 	struct sb_cgroup *cg = tree_open(&t);
 	assert_int_equal(sb_cgroup_apply(cg, "u7", &limits, &unsupported, &err), 0);
-	assert_int_equal(unsupported, 0x1f & ~SB_LIMIT_BIT(SB_TASKS_MAX));
+	assert_int_equal(unsupported & FIVE, FIVE & ~SB_LIMIT_BIT(SB_TASKS_MAX));
 	assert_int_equal(sb_cgroup_limits(cg, "u7", &found, &unsupported, &err), 0);
-	assert_int_equal(unsupported, 0x1f & ~SB_LIMIT_BIT(SB_TASKS_MAX));
+	assert_int_equal(unsupported & FIVE, FIVE & ~SB_LIMIT_BIT(SB_TASKS_MAX));
 	assert_int_equal(found.tasks_max, 7);
 	assert_int_equal(sb_cgroup_usage(cg, "u7", &usage, &err), 0);
 	assert_true(usage.memory == INF && usage.swap == INF && usage.cpu_us == INF);
@@ -299,7 +286,7 @@ static void goes_on_after_a_failure(void **state)
 {
 	(void)state;
 	struct tree t = tree_make();
-	struct sb_limits limits = { 4096, 4096, 7, 10000, 1 };
+	struct sb_limits limits = LIMITS(4096, 4096, 7, 10000, 1);
 	unsigned int unsupported = 42;
 	struct sb_err err;
 	tree_v2(&t);

@@ -126,7 +126,7 @@ static void test_cells(void **state)
 				 .time = 1795558381,
 				 .shared = { 4096, false },
 				 .flag = 1,
-				 .amount = { 500000, SB_TYPE_QUOTA, true, true },
+				 .amount = { 500000, SB_TYPE_QUOTA, true, true, NULL },
 				 .list = &list };
 	static const char *const want[2][N] = {
 		{ "some text", "7", "2K", "4K", "2026-11-24 22:13", "yes", "50%",
@@ -150,7 +150,7 @@ static void test_nothing_is_a_dash(void **state)
 				 .bytes = SB_INFINITY,
 				 .shared = { 4096, true },
 				 .flag = -1,
-				 .amount = { 5, SB_TYPE_SIZE, true, false } };
+				 .amount = { 5, SB_TYPE_SIZE, true, false, NULL } };
 	(void)state;
 	for (size_t i = 0; i < N; i++) {
 		char buf[CTL_CELL_MAX];
@@ -165,14 +165,14 @@ static void test_amounts(void **state)
 		struct ctl_amount amount;
 		const char *text;
 	} cases[] = {
-		{ { SB_INFINITY, SB_TYPE_SIZE, true, true }, "infinity" },
-		{ { 512ULL << 20, SB_TYPE_SIZE, true, true }, "512M" },
-		{ { 100, SB_TYPE_COUNT, true, true }, "100" },
-		{ { 125000, SB_TYPE_QUOTA, true, true }, "12.5%" },
-		{ { 2000000, SB_TYPE_QUOTA, true, true }, "200%" },
-		{ { 300, SB_TYPE_WEIGHT, true, true }, "300" },
-		{ { 300, SB_TYPE_WEIGHT, false, true }, "unsupported" },
-		{ { 300, SB_TYPE_WEIGHT, true, false }, "-" },
+		{ { SB_INFINITY, SB_TYPE_SIZE, true, true, NULL }, "infinity" },
+		{ { 512ULL << 20, SB_TYPE_SIZE, true, true, NULL }, "512M" },
+		{ { 100, SB_TYPE_COUNT, true, true, NULL }, "100" },
+		{ { 125000, SB_TYPE_QUOTA, true, true, NULL }, "12.5%" },
+		{ { 2000000, SB_TYPE_QUOTA, true, true, NULL }, "200%" },
+		{ { 300, SB_TYPE_WEIGHT, true, true, NULL }, "300" },
+		{ { 300, SB_TYPE_WEIGHT, false, true, NULL }, "unsupported" },
+		{ { 300, SB_TYPE_WEIGHT, true, false, NULL }, "-" },
 	};
 	(void)state;
 	for (size_t i = 0; i < SB_ARRAY_SIZE(cases); i++) {
@@ -194,13 +194,13 @@ static void test_json_of_cells(void **state)
 		  .time = 1795558381,
 		  .shared = { 2, true },
 		  .flag = 0,
-		  .amount = { 9, SB_TYPE_COUNT, true, true },
+		  .amount = { 9, SB_TYPE_COUNT, true, true, NULL },
 		  .list = &list },
 		{ .count = SB_INFINITY,
 		  .bytes = SB_INFINITY,
 		  .shared = { SB_INFINITY, false },
 		  .flag = -1,
-		  .amount = { SB_INFINITY, SB_TYPE_COUNT, true, true } },
+		  .amount = { SB_INFINITY, SB_TYPE_COUNT, true, true, NULL } },
 	};
 	const struct ctl_table table = table_of(rows, 2);
 	const struct ctl_choice choice = { .v = { 0, 1, 2, 3, 4, 5, 6, 7 }, .n = N };
@@ -230,32 +230,58 @@ static void test_limit_rows_live(void **state)
 {
 	struct ctl_limit rows[SB_LIMITS_N];
 	struct ctl_sources sources;
+	struct sb_rate rates[] = { { (char *)"/dev/a", 5000000 }, { (char *)"8:16", 1 } };
 	const struct ctl_user user = {
 		.has_cgroup = true,
 		.usage = { .memory = 10, .swap = SB_INFINITY, .tasks = 3 },
-		.limits = { 100, 200, 30, 400, 50 },
+		.limits = { .memory_max = 100,
+			    .memory_high = 90,
+			    .memory_swap_max = 200,
+			    .tasks_max = 30,
+			    .cpu_quota = 400,
+			    .cpu_weight = 50,
+			    .io_weight = 60,
+			    .allowed_cpus = { .bits = { 0xd } },
+			    .io_read_bandwidth_max = { rates, 2 } },
 		.unsupported = SB_LIMIT_BIT(SB_MEMORY_SWAP_MAX),
+		.unseen = SB_LIMIT_BIT(SB_IO_READ_IOPS_MAX),
 	};
 	static const struct {
 		const char *name;
 		uint64_t value;
-		bool supported, usage_known;
+		const char *text;
+		int supported;
+		bool known, usage_known;
 	} want[SB_LIMITS_N] = {
-		{ "MemoryMax", 100, true, true }, { "MemorySwapMax", SB_INFINITY, false, false },
-		{ "TasksMax", 30, true, true },	  { "CPUQuota", 400, true, false },
-		{ "CPUWeight", 50, true, false },
+		{ "MemoryMax", 100, NULL, 1, true, true },
+		{ "MemoryHigh", 90, NULL, 1, true, false },
+		{ "MemorySwapMax", SB_INFINITY, NULL, 0, true, false },
+		{ "TasksMax", 30, NULL, 1, true, true },
+		{ "CPUQuota", 400, NULL, 1, true, false },
+		{ "CPUWeight", 50, NULL, 1, true, false },
+		{ "AllowedCPUs", SB_INFINITY, "0,2-3", 1, true, false },
+		{ "IOWeight", 60, NULL, 1, true, false },
+		{ "IOReadBandwidthMax", SB_INFINITY, "/dev/a 5M 8:16 1", 1, true, false },
+		{ "IOWriteBandwidthMax", SB_INFINITY, "", 1, false, false },
+		{ "IOReadIOPSMax", SB_INFINITY, NULL, -1, false, false },
+		{ "IOWriteIOPSMax", SB_INFINITY, "", 1, false, false },
 	};
 	(void)state;
 	ctl_limit_rows(&user, NULL, NULL, rows, &sources);
 	for (size_t i = 0; i < SB_LIMITS_N; i++) {
 		assert_string_equal(rows[i].name, want[i].name);
 		assert_int_equal(rows[i].value.value, want[i].value);
+		assert_int_equal(rows[i].value.known, want[i].known);
 		assert_int_equal(rows[i].supported, want[i].supported);
 		assert_int_equal(rows[i].usage.known, want[i].usage_known);
 		assert_null(rows[i].source);
+		if (want[i].text)
+			assert_string_equal(rows[i].value.text, want[i].text);
+		else
+			assert_null(rows[i].value.text);
 	}
-	assert_int_equal(rows[0].usage.value, 10);
-	assert_int_equal(rows[2].usage.value, 3);
+	assert_int_equal(rows[SB_MEMORY_MAX].usage.value, 10);
+	assert_int_equal(rows[SB_TASKS_MAX].usage.value, 3);
 }
 
 static void test_limit_rows_of_nobody(void **state)

@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""11. CPUs, disks, memory that slows down: the limits that are more than a number."""
+import contextlib
+import functools
+import os
+import re
+import time
+from pathlib import Path
+
+import box
+import host
+from cases import case
+from limits import MIB, limit
+
+DISK = Path('/srv/sessbox-disk')  # where a disk of its own is mounted
+NODES = [('/dev/loop-control', 'c', 10, 237), *((f'/dev/loop{n}', 'b', 7, n) for n in range(8))]
+
+
+def group_file(user, controller, v1, v2):
+    return host.group(user, controller) / (v2 if host.unified() else v1)
+
+
+def rows(user='alice'):
+    return {row['limit']: row for row in box.answer('limit', user)['limits']}
+
+
+# CPUs
+
+def cpus(run):
+    return run('nproc').out.strip()
+
+
+@case(11)
+def cpus_are_those_allowed():
+    assert os.cpu_count() >= 2
+    box.config(tenants={'AllowedCPUs': '1'})
+    with box.session('alice') as alice:
+        assert cpus(alice) == '1'
+        assert 'Cpus_allowed_list:\t1\n' in alice('grep Cpus_allowed_list /proc/self/status').out
+        assert rows()['AllowedCPUs']['value'] == '1'
+        held = box.held('alice', 'read -r _; nproc; exec cat')
+        limit('alice', 'AllowedCPUs=0-1', '--runtime')
+        assert cpus(alice) == '2' and rows()['AllowedCPUs']['value'] in ('0-1', None)
+        held.stdin.write('\n')
+        held.stdin.flush()
+        assert box.line(held) == '2\n'  # of a process that runs already
+        limit('alice', 'AllowedCPUs=0', '--runtime')
+        assert cpus(alice) == '1'
+        limit('alice', 'AllowedCPUs=', '--runtime')
+        assert cpus(alice) == '1' and rows()['AllowedCPUs']['value'] == '1'
+    with box.session('bob') as bob:
+        assert cpus(bob) == '1'
+    box.config()
+    with box.session('bob') as bob:
+        assert cpus(bob) == str(os.cpu_count()) and rows('bob')['AllowedCPUs']['value'] is None
+
+
+@case(11)
+def cpus_that_are_not_there_are_said_and_refuse_nobody():
+    box.config(tenants={'AllowedCPUs': '8000'})
+    mark = host.log_mark()
+    with box.session('alice') as alice:
+        assert cpus(alice) == str(os.cpu_count())
+        host.log_has(mark, 'sessbox.*AllowedCPUs')
+        assert rows()['AllowedCPUs']['value'] is None
+        said = box.sessctl('limit', 'alice', 'AllowedCPUs=0,8000', '--runtime')
+        assert said.rc == 0 and 'in force' in said.out and cpus(alice) == '1', said
+
+
+# memory
+
+@case(11)
+def memory_from_which_on_it_gets_slow():
+    box.config(tenants={'MemoryHigh': '48M', 'MemorySwapMax': '0'})
+    mark = host.log_mark()
+    with box.session('alice'):
+        if not host.unified():
+            assert rows()['MemoryHigh']['supported'] is False
+            assert re.search(r'MemoryHigh +unsupported', box.sessctl('show', 'alice').out)
+            host.log_has(mark, 'sessbox.*MemoryHigh')
+            found = [f for f in box.answer_of('check')['findings'] if 'MemoryHigh=48M' in f['what']]
+            assert [f['severity'] for f in found] == ['error'], found
+            return
+        events = host.group('alice', 'memory') / 'memory.events'
+        assert rows()['MemoryHigh']['value'] == 48 * MIB
+        hungry = box.client(box.argv('alice', box.script('eat.py', 192, 60)))
+        host.wait_for('it is slowed down', lambda: host.first_number(events, 'high ') > 0)
+        assert host.oom_kills('alice') == 0 and hungry.poll() is None
+        limit('alice', 'MemoryHigh=infinity', '--runtime')
+        assert box.line(hungry, timeout=60) == 'ate 192\n'
+        limit('alice', 'MemoryHigh=10%', '--runtime', '--force')
+        ram = os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')
+        assert abs(rows()['MemoryHigh']['value'] - ram / 10) < MIB
+
+
+# disks
+
+@contextlib.contextmanager
+def a_disk():
+    """A file system on a block device of its own; the device goes when the mount does."""
+    for path, kind, major, minor in NODES:
+        if not os.path.exists(path):
+            box.run('mknod', path, kind, str(major), str(minor))
+    image = box.DIR / 'disk'
+    with image.open('wb') as file:
+        file.truncate(48 * MIB)
+    box.run('mkfs.ext4', '-q', str(image))
+    DISK.mkdir(exist_ok=True)
+    box.run('mount', '-o', 'loop', str(image), str(DISK))
+    try:
+        DISK.chmod(0o1777)
+        yield box.run('findmnt', '-no', 'SOURCE', str(DISK)).out.strip()
+    finally:
+        for _ in range(100):  # a container that ends may still hold it
+            if box.run('umount', str(DISK), check=False).rc == 0:
+                break
+            time.sleep(0.1 * host.SLOW)
+        image.unlink()
+
+
+def seconds(run, command):
+    begin = time.monotonic()
+    done = run(f'{command} 2>&1', timeout=60)
+    assert done.rc == 0, done
+    return time.monotonic() - begin
+
+
+# limit: (its value, what moves three seconds of it and nothing through a cache)
+MOVES = {
+    'IOReadBandwidthMax': ('1M', f'dd if={DISK}/full of=/dev/null bs=256k count=12 iflag=direct'),
+    'IOWriteBandwidthMax': ('1M', f'dd if=/dev/zero of={DISK}/alice bs=256k count=12 oflag=direct'),
+    'IOReadIOPSMax': ('20', f'dd if={DISK}/full of=/dev/null bs=4k count=60 iflag=direct'),
+    'IOWriteIOPSMax': ('20', f'dd if=/dev/zero of={DISK}/alice bs=4k count=60 oflag=direct conv=notrunc'),
+}
+
+
+def rate_of_a_disk_holds(key):
+    value, move = MOVES[key]
+    number = {'1M': '1000000', '20': '20'}[value]
+    box.config(tenants={'BindPaths': str(DISK), key: f'{DISK} {value}'})
+    with a_disk() as device:
+        (DISK / 'full').write_bytes(os.urandom(4 * MIB))
+        (DISK / 'alice').write_bytes(os.urandom(4 * MIB))
+        (DISK / 'alice').chmod(0o666)
+        os.sync()
+        with box.session('alice') as alice:
+            assert rows()[key]['value'] == f'{device} {value}', rows()[key]
+            assert number in rate_file('alice', key).read_text()
+            slow = seconds(alice, move)
+            assert slow > 2, slow
+            limit('alice', f'{key}={device} infinity', '--runtime')
+            assert rows()[key]['value'] is None and number not in rate_file('alice', key).read_text()
+            fast = seconds(alice, move)
+            assert fast < slow / 2 or host.IN_VM, (slow, fast)
+            limit('alice', f'{key}={device} {value}', '--runtime')
+            assert seconds(alice, move) > 2
+            for word in (key, device, value):
+                assert word in box.sessctl('show', 'alice').out
+
+
+def rate_file(user, key):
+    v1 = re.sub(r'IO(Read|Write)(Bandwidth|IOPS)Max', lambda m: f'{m[1].lower()}_' +
+                {'Bandwidth': 'bps', 'IOPS': 'iops'}[m[2]], key)
+    return group_file(user, 'blkio', f'blkio.throttle.{v1}_device', 'io.max')
+
+
+for name in MOVES:
+    case(11, name='a-disk-has-' + re.sub('([a-z])([A-Z])', r'\1-\2', name).lower())(
+        functools.partial(rate_of_a_disk_holds, name))
+
+
+@case(11)
+def a_disk_that_is_not_there_is_said_and_refuses_nobody():
+    box.config(tenants={'IOReadBandwidthMax': '/dev/no-such-disk 1M', 'IOWriteIOPSMax': '/proc 7'})
+    mark = host.log_mark()
+    with box.session('alice'):
+        host.log_has(mark, 'sessbox.*not in force.*IOReadBandwidthMax.*IOWriteIOPSMax')
+
+
+@case(11)
+def weight_of_io():
+    box.config(tenants={'IOWeight': '50'}, heavy={'MatchUsers': 'bob', 'IOWeight': '100'})
+    with box.session('alice'), box.session('bob'):
+        path = group_file('alice', 'blkio', 'blkio.bfq.weight', 'io.weight')
+        if not path.exists():
+            assert rows()['IOWeight']['supported'] is False
+            return
+        assert host.first_number(path, '(?:default )?') == 50 and rows()['IOWeight']['value'] == 50
+        assert rows('bob')['IOWeight']['value'] == 100
+        limit('alice', 'IOWeight=80', '--runtime')
+        assert host.first_number(path, '(?:default )?') == 80 and rows()['IOWeight']['value'] == 80
