@@ -79,6 +79,7 @@ bool sb_key_is_list(const struct sb_key *key);
 const struct sb_key *sb_key_find(const char *name);
 
 enum sb_on_failure { SB_ON_FAILURE_DENY, SB_ON_FAILURE_ALLOW };
+enum sb_root_overlay { SB_OVERLAY_NO, SB_OVERLAY_TMPFS, SB_OVERLAY_PERSISTENT };
 
 /* The parsed values of all keys but the Match ones. */
 struct sb_settings {
@@ -93,7 +94,9 @@ struct sb_settings {
 	uint64_t linger_ms;
 
 	/* root */
-	char *root_directory;
+	char *root_directory;	   /* "/" = the view of the host */
+	unsigned int root_overlay; /* enum sb_root_overlay */
+	uint64_t root_overlay_size;
 	unsigned int home; /* index of "bind" */
 	struct sb_strv bind_paths;
 	struct sb_strv bind_read_only_paths;

@@ -9,20 +9,34 @@
  * back is an O_PATH descriptor; nobody resolves the name again.
  */
 #include <stdbool.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include "sessbox/err.h"
 
+enum sb_path_flag {
+	SB_PATH_DIRECTORY = 1 << 0, /* anything else is -ENOTDIR */
+	/* Every directory on the way must be root's and closed to other writers: -EPERM. */
+	SB_PATH_ROOTS = 1 << 1,
+};
+
 /*
- * Opens an absolute path for use as a mount source. want_dir: anything but a directory is
- * -ENOTDIR. Returns an O_PATH|O_CLOEXEC descriptor or a negative errno.
+ * Opens an absolute path for use as a mount source or target. flags: enum sb_path_flag. Returns an
+ * O_PATH|O_CLOEXEC descriptor or a negative errno.
  */
-int sb_path_open(const char *path, bool want_dir, struct sb_err *err);
+int sb_path_open(const char *path, unsigned int flags, struct sb_err *err);
+
+/* The same below another root, which absolute links lead to as well; ".." is -ELOOP. */
+int sb_path_open_in(int root_fd, const char *path, unsigned int flags, struct sb_err *err);
+
+/* Is this root's, and writable for nobody else? The sticky bit is good enough. */
+bool sb_path_is_roots(const struct stat *st);
 
 /*
  * Opens (root_fd)/path as a mount target and makes what is missing on the way: directories, root's,
  * mode 0755, and the last component as a directory or as an empty file. Nothing is made in a
- * directory that is not root's, and links are never followed: -ELOOP. Returns an O_PATH descriptor.
+ * directory that is not root's, and links are never followed: -ELOOP. Somebody else may be making
+ * the same. Returns an O_PATH descriptor.
  */
 int sb_path_make(int root_fd, const char *path, bool as_dir, struct sb_err *err);
 

@@ -20,6 +20,7 @@
 #include "sessbox/policy.h"
 
 enum sb_mount_op_kind {
+	SB_MOUNT_ROOT,	 /* the root itself is a tree of its own; the first operation, if any */
 	SB_MOUNT_DIR,	 /* make a directory */
 	SB_MOUNT_LINK,	 /* make a symbolic link: source = its text */
 	SB_MOUNT_FS,	 /* mount a new file system: source = its type */
@@ -37,10 +38,14 @@ enum sb_mount_op_flag {
 	SB_OP_DIRECTORY = 1 << 3, /* the source must be one */
 	/* Source and target may lie in a tenant's tree: both are walked by component. */
 	SB_OP_GUARDED = 1 << 4,
-	SB_OP_CGROUP = 1 << 5, /* made in the tenant's cgroup namespace */
+	SB_OP_CGROUP = 1 << 5,	/* made in the tenant's cgroup namespace */
+	SB_OP_IN_TREE = 1 << 6, /* the source is a directory of the tree of SB_MOUNT_ROOT */
 };
 
 #define SB_MOUNT_OPTS_MAX 6
+
+/* What persistent overlays and homes are kept in; root's alone. */
+#define SB_STORE_DIR "/var/lib/sessbox"
 
 /* Inside: the empty directory that stands in for masked ones. */
 #define SB_MASK_DIR "/run/sessbox/empty"
@@ -64,6 +69,7 @@ struct sb_mount_op {
 	/* filled by sb_plan_open and sb_plan_build */
 	bool skipped;	 /* optional and not there */
 	int fd;		 /* detached mount, or -1 */
+	int store;	 /* SB_MOUNT_ROOT: what its overlay is kept in, or -1 */
 	bool is_dir;	 /* of the source */
 	char *link_text; /* SB_MOUNT_LIKE that is a link */
 };
@@ -71,7 +77,19 @@ struct sb_mount_op {
 struct sb_plan {
 	struct sb_mount_op *ops;
 	size_t n;
+	int tree; /* the directory of SB_MOUNT_ROOT on the host, or -1; sb_plan_open's */
 };
+
+/* Is this the policy of a tree of its own, not of a view of the host? */
+bool sb_root_is_tree(const struct sb_policy *policy);
+
+/*
+ * Opens the directory of a RootDirectory= and checks it: itself, all above it and all right in it
+ * must be root's and closed to other writers (-EPERM, the message names the offender). root_fd:
+ * what
+ * "/" is, -1 for the process' own. An O_PATH descriptor or a negative errno.
+ */
+int sb_root_open(int root_fd, const char *path, struct sb_err *err);
 
 uint32_t sb_mount_target_hash(const char *target);
 
@@ -100,10 +118,11 @@ static inline void sb_cleanup_planp(struct sb_plan **plan)
 void sb_plan_print(const struct sb_plan *plan, FILE *out);
 
 /*
- * First half, on the host: opens, clones and flags every source. -ELOOP, here and in the second
- * half: it failed in a tenant's tree, and may be his doing.
+ * First half, on the host: opens, clones and flags every source; the deadline is for the overlay of
+ * a container that has not ended yet. -ELOOP, here and in the second half: it failed in a tenant's
+ * tree, and may be his doing.
  */
-int sb_plan_open(struct sb_plan *plan, struct sb_err *err);
+int sb_plan_open(struct sb_plan *plan, int64_t deadline, struct sb_err *err);
 
 /*
  * Second half, in the new namespaces: makes the root, attaches it on top of the template's, changes

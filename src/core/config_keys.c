@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "sessbox/parse.h"
+#include "sessbox/path.h"
 
 static bool has_control(const char *text)
 {
@@ -41,9 +42,9 @@ static bool is_service_match(const char *text)
 	return is_service(text + (*text == '!'));
 }
 
-static bool is_host_root(const char *text)
+static bool is_path(const char *text)
 {
-	return strcmp(text, "/") == 0;
+	return !has_control(text) && strlen(text) < SB_BIND_PATH_MAX && sb_path_is_normal(text);
 }
 
 static bool is_bind(const char *text)
@@ -77,6 +78,7 @@ static bool is_hostname(const char *text)
 }
 
 static const char *const on_failure_words[] = { "deny", "allow", NULL };
+static const char *const overlay_words[] = { "no", "tmpfs", "persistent", NULL };
 static const char *const home_words[] = { "bind", NULL };
 
 #define YES_NO "yes or no"
@@ -85,6 +87,7 @@ static const char *const home_words[] = { "bind", NULL };
 #define BINDS "SOURCE[:DEST][:rbind|norbind] with absolute, normalized paths"
 #define MINUTE UINT64_C(60000)
 #define DAY (24 * 60 * MINUTE)
+#define MIB (UINT64_C(1) << 20)
 
 #define MATCH(field) .kind = SB_KEY_MATCH, .offset = offsetof(struct sb_match, field)
 #define CONTAINER(field) .kind = SB_KEY_CONTAINER, .offset = offsetof(struct sb_settings, field)
@@ -134,9 +137,16 @@ const struct sb_key sb_keys[] = {
 	  .expected = "a time from 0 to 30d",
 	  .help = "how long a container stays that has no session, or no process, left" },
 
-	{ "RootDirectory", CONTAINER(root_directory), STRING(is_host_root), .preset = "/",
-	  .expected = "/, the only root supported so far",
+	{ "RootDirectory", CONTAINER(root_directory), STRING(is_path), .preset = "/",
+	  .expected = "an absolute, normalized path",
 	  .help = "file tree of the container; / is a view of the host's" },
+	{ "RootOverlay", CONTAINER(root_overlay), CHOICE(overlay_words), .preset = "no",
+	  .expected = "no, tmpfs or persistent",
+	  .help = "where changes to a RootDirectory of one's own are kept" },
+	{ "RootOverlaySize", CONTAINER(root_overlay_size),
+	  NUMBER(SB_TYPE_SIZE, MIB, UINT64_C(1) << 44), .preset = "1G",
+	  .expected = "bytes from 1M to 16T such as 512M, or a share of the machine's memory",
+	  .help = "how much a RootOverlay takes at most" },
 	{ "Home", CONTAINER(home), CHOICE(home_words), .preset = "bind", .expected = "bind",
 	  .help = "where the home directory comes from" },
 	{ "BindPaths", CONTAINER(bind_paths), WORDS(is_bind), .preset = "", .expected = BINDS,

@@ -8,10 +8,12 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "container_internal.h"
 #include "sessbox/io.h"
 #include "sessbox/str.h"
+#include "sessbox/sys.h"
 
 #define SYSTEM_ID_MAX 999
 #define NOBODY 65534
@@ -43,10 +45,19 @@ static bool is_risky(const char *name)
 	return false;
 }
 
-/* Reads a file of root's whole, through links (/etc/resolv.conf is often one). */
-static char *slurp(const char *path)
+/*
+ * Reads a file of root's whole, through links (/etc/resolv.conf is often one). root: a tree that
+ * they do not lead out of, -1 = the host's. What is no file reads as an empty one.
+ */
+static char *slurp(int root, const char *path)
 {
-	cleanup_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
+	const struct open_how how = { .flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
+				      .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS };
+	struct stat st;
+	cleanup_fd int fd =
+		root < 0 ? open(path, O_RDONLY | O_CLOEXEC) : sys_openat2(root, path, &how);
+	if (root >= 0 && fd >= 0 && (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)))
+		sb_close(&fd);
 	size_t size = 0, len = 0;
 	cleanup_free char *buf = NULL;
 	while (fd >= 0 && len < FILE_MAX) {
@@ -89,9 +100,10 @@ static bool parse_account(char *line, struct account *ret)
 	return end != id + 1 && (*end == ':' || !*end);
 }
 
-static char *make_passwd(const struct sb_policy *policy, const char *home, const char *shell)
+static char *make_passwd(const struct sb_session_request *q, int tree)
 {
-	cleanup_free char *host = slurp("/etc/passwd"), *text = NULL;
+	cleanup_free char *host = slurp(tree, "/etc/passwd"), *text = NULL;
+	const struct sb_policy *policy = q->policy;
 	size_t size = 0;
 	char *save = NULL;
 	FILE *out = host ? open_memstream(&text, &size) : NULL;
@@ -102,7 +114,8 @@ static char *make_passwd(const struct sb_policy *policy, const char *home, const
 		if (parse_account(line, &a) && is_system(a.id) && strcmp(a.name, policy->user) != 0)
 			fprintf(out, "%s:x:%lu%s\n", a.name, a.id, a.rest);
 	}
-	fprintf(out, "%s:x:%u:%u::%s:%s\n", policy->user, policy->uid, policy->gid, home, shell);
+	fprintf(out, "%s:x:%u:%u::%s:%s\n", policy->user, policy->uid, policy->gid, q->home,
+		q->shell);
 	return fclose(out) == 0 ? sb_steal_ptr(&text) : NULL;
 }
 
@@ -134,9 +147,10 @@ static void print_group(FILE *out, gid_t gid, const char *member)
 		fprintf(out, "%s:x:%u:%s\n", g->gr_name, gid, member);
 }
 
-static char *make_group(const struct sb_policy *policy, const struct sb_accounts *accounts)
+static char *make_group(const struct sb_policy *policy, const struct sb_accounts *accounts,
+			int tree)
 {
-	cleanup_free char *host = slurp("/etc/group"), *text = NULL;
+	cleanup_free char *host = slurp(tree, "/etc/group"), *text = NULL;
 	size_t size = 0;
 	FILE *out = host ? open_memstream(&text, &size) : NULL;
 	if (!out)
@@ -178,15 +192,26 @@ static int put_file(int dir, const char *name, const char *text)
 	return fd < 0 ? -errno : sb_write_all(fd, text, strlen(text));
 }
 
-int sb_accounts_write(const struct sb_session_request *q, const char *hostname, int dir,
+/* Whiteouts: in an overlay these names are not there, whatever the layer below has. */
+static int blot_out_shadows(int dir)
+{
+	static const char *const names[] = { "shadow",	 "shadow-", "gshadow",
+					     "gshadow-", "passwd-", "group-" };
+	for (size_t i = 0; i < SB_ARRAY_SIZE(names); i++)
+		if (mknodat(dir, names[i], S_IFCHR, 0) < 0)
+			return -errno;
+	return 0;
+}
+
+int sb_accounts_write(const struct sb_session_request *q, const char *hostname, int tree, int dir,
 		      struct sb_accounts *ret, struct sb_err *err)
 {
 	int r = choose_groups(q, ret);
 	if (r < 0)
 		return sb_fail(err, r, "look up the groups of '%s'", q->policy->user);
-	cleanup_free char *passwd = make_passwd(q->policy, q->home, q->shell);
-	cleanup_free char *group = make_group(q->policy, ret);
-	cleanup_free char *resolv_conf = slurp("/etc/resolv.conf");
+	cleanup_free char *passwd = make_passwd(q, tree);
+	cleanup_free char *group = make_group(q->policy, ret, tree);
+	cleanup_free char *resolv_conf = slurp(-1, "/etc/resolv.conf");
 	char name[80];
 	snprintf(name, sizeof(name), "%s\n", hostname);
 	const struct {
@@ -198,5 +223,7 @@ int sb_accounts_write(const struct sb_session_request *q, const char *hostname, 
 		      { "hostname", name } };
 	for (size_t i = 0; i < SB_ARRAY_SIZE(files) && r == 0; i++)
 		r = put_file(dir, files[i].name, files[i].text);
+	if (r == 0 && tree >= 0)
+		r = blot_out_shadows(dir);
 	return r < 0 ? sb_fail(err, r, "write the account files of '%s'", q->policy->user) : 0;
 }

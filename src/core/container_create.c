@@ -60,7 +60,7 @@ static int prepare_shared(void *ctx, struct sb_err *err)
 static int write_accounts(void *ctx, struct sb_err *err)
 {
 	struct sb_creation *c = ctx;
-	return sb_accounts_write(c->request, c->hostname, c->etc, &c->accounts, err);
+	return sb_accounts_write(c->request, c->hostname, c->tree, c->etc, &c->accounts, err);
 }
 
 static int choose_hostname(struct sb_creation *c, struct sb_err *err)
@@ -94,7 +94,10 @@ static int open_sources(void *ctx, struct sb_err *err)
 		.v1 = sb_cgroup_mode(c->cg) == SB_CGROUP_V2 ? NULL : v1,
 	};
 	r = sb_plan_make(&spec, &c->plan, err);
-	return r < 0 ? r : sb_plan_open(c->plan, err);
+	if (r == 0)
+		r = sb_plan_open(c->plan, c->request->deadline, err);
+	c->tree = r < 0 ? -1 : sb_steal_fd(&c->plan->tree);
+	return r;
 }
 
 /* In a child of the tenant's cgroup: the exit status is the namespace's descriptor, which the
@@ -141,6 +144,9 @@ static int make_cgroup_namespace(void *ctx, struct sb_err *err)
 	cleanup_fd int ns = r < 0 ? -1 : WEXITSTATUS(status);
 	if (r == 0)
 		r = sb_msg_send(c->to_builder, "", 1, &ns, 1);
+	/* The builder has failed by then, and knows why. */
+	if (r == -EPIPE && (r = sb_creation_await(c, err)) < 0)
+		return r;
 	return r < 0 ? sb_fail(err, r, "make a cgroup namespace in '%s'", c->cgroup_name) : 0;
 }
 
@@ -330,7 +336,7 @@ const struct sb_step sb_create_steps[SB_CREATE_STEPS] = {
 
 void sb_creation_init(struct sb_creation *c)
 {
-	c->dir = c->etc = c->host_ns = c->template_ns = -1;
+	c->tree = c->dir = c->etc = c->host_ns = c->template_ns = -1;
 	c->to_builder = c->from_helper = -1;
 	c->socket = c->program = c->init = c->verdict = c->caller = -1;
 	c->record.ns_flags = choose_namespaces(&c->request->policy->set);
@@ -339,8 +345,9 @@ void sb_creation_init(struct sb_creation *c)
 
 void sb_creation_clear(struct sb_creation *c)
 {
-	int *fds[] = { &c->dir,		&c->etc,    &c->host_ns, &c->template_ns, &c->to_builder,
-		       &c->from_helper, &c->socket, &c->program, &c->init,	  &c->verdict };
+	int *fds[] = { &c->tree,	&c->dir,	&c->etc,	 &c->host_ns,
+		       &c->template_ns, &c->to_builder, &c->from_helper, &c->socket,
+		       &c->program,	&c->init,	&c->verdict };
 	for (size_t i = 0; i < SB_ARRAY_SIZE(fds); i++)
 		sb_close(fds[i]);
 	sb_plan_free(c->plan);

@@ -12,9 +12,12 @@ struct sb_accounts {
 	size_t n_groups;
 };
 
-/* Writes passwd, group, hostname and resolv.conf into dir. */
-int sb_accounts_write(const struct sb_session_request *request, const char *hostname, int dir,
-		      struct sb_accounts *ret, struct sb_err *err);
+/*
+ * Writes passwd, group, hostname and resolv.conf into dir. tree: whose /etc has the system's
+ * accounts, -1 for the host's; where there is a tree its shadow files are blotted out, too.
+ */
+int sb_accounts_write(const struct sb_session_request *request, const char *hostname, int tree,
+		      int dir, struct sb_accounts *ret, struct sb_err *err);
 
 /* ---- container_create.c ---- */
 
@@ -27,6 +30,7 @@ struct sb_creation {
 	char cgroup_name[SB_CGROUP_NAME_MAX];
 
 	uint32_t number;  /* free one, chosen by the caller */
+	int tree;	  /* a RootDirectory=, or -1 */
 	int dir;	  /* u<uid>/c<number> */
 	int etc;	  /* u<uid>/c<number>/etc */
 	uint32_t session; /* the first one: init is born with it */

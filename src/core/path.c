@@ -14,12 +14,14 @@
 /* A walk in progress: the directory reached, and what is still to be walked. */
 struct walk {
 	int fd;
+	int root; /* where absolute links lead; -1 = / */
+	unsigned int flags;
 	bool trusted; /* every directory so far was root's alone to write */
 	int links;
 	char rest[PATH_MAX];
 };
 
-static bool roots_alone(const struct stat *st)
+bool sb_path_is_roots(const struct stat *st)
 {
 	/* The sticky bit keeps others from replacing entries, which is what matters here. */
 	return st->st_uid == 0 && (!(st->st_mode & 022) || (st->st_mode & S_ISVTX));
@@ -39,6 +41,12 @@ static char *next_component(char **rest)
 	return s;
 }
 
+static int open_root(int root)
+{
+	return root < 0 ? open("/", O_PATH | O_DIRECTORY | O_CLOEXEC)
+			: openat(root, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
 /*
  * Puts the target of a link in front of what is left of the walk. A stranger's link is none for us,
  * though he may make one in a sticky directory.
@@ -55,7 +63,7 @@ static int expand_link(struct walk *w, const char *name, uid_t owner, const char
 	if (sb_format(joined, sizeof(joined), "%s/%s", target, rest) < 0)
 		return -ENAMETOOLONG;
 	if (target[0] == '/') {
-		int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+		int root = open_root(w->root);
 		if (root < 0)
 			return -errno;
 		sb_close(&w->fd);
@@ -65,10 +73,10 @@ static int expand_link(struct walk *w, const char *name, uid_t owner, const char
 }
 
 /* Walks into one component that is no link. */
-static int enter(struct walk *w, const char *name, bool last, bool want_dir)
+static int enter(struct walk *w, const char *name, bool last)
 {
-	int flags = O_PATH | O_NOFOLLOW | O_CLOEXEC | (last && !want_dir ? 0 : O_DIRECTORY);
-	int fd = openat(w->fd, name, flags);
+	bool any = last && !(w->flags & SB_PATH_DIRECTORY);
+	int fd = openat(w->fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC | (any ? 0 : O_DIRECTORY));
 	if (fd < 0)
 		return -errno;
 	struct stat st;
@@ -76,75 +84,101 @@ static int enter(struct walk *w, const char *name, bool last, bool want_dir)
 		close(fd);
 		return -ELOOP;
 	}
-	w->trusted = w->trusted && roots_alone(&st);
+	w->trusted = w->trusted && sb_path_is_roots(&st);
 	sb_close(&w->fd);
 	w->fd = fd;
-	return 0;
+	return last || w->trusted || !(w->flags & SB_PATH_ROOTS) ? 0 : -EPERM;
 }
 
-static int step(struct walk *w, bool want_dir, bool *done)
+static int step(struct walk *w, bool *done)
 {
 	char *rest = w->rest;
 	char *name = next_component(&rest);
 	*done = !name;
 	if (!name)
 		return 0;
+	/* It would lead above a root that is not the process'. */
+	if (w->root >= 0 && strcmp(name, "..") == 0)
+		return -ELOOP;
 	struct stat st;
 	if (fstatat(w->fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return -errno;
 	if (S_ISLNK(st.st_mode))
 		return expand_link(w, name, st.st_uid, rest);
 	bool last = rest[strspn(rest, "/")] == '\0';
-	int r = enter(w, name, last, want_dir);
+	int r = enter(w, name, last);
 	memmove(w->rest, rest, strlen(rest) + 1);
 	return r;
 }
 
-int sb_path_open(const char *path, bool want_dir, struct sb_err *err)
+/* The walk has stopped in a directory that is not root's alone: names it. */
+static int fail_owner(const struct walk *w, const char *path, struct sb_err *err)
 {
-	struct walk w = { .fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC), .trusted = true };
+	char link[32], name[PATH_MAX];
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", w->fd);
+	ssize_t n = readlink(link, name, sizeof(name) - 1);
+	name[n > 0 ? n : 0] = '\0';
+	return sb_fail_plain(err, EPERM, "open '%s': '%s' is not root's alone", path,
+			     n > 0 ? name : path);
+}
+
+int sb_path_open_in(int root_fd, const char *path, unsigned int flags, struct sb_err *err)
+{
+	struct walk w = {
+		.fd = open_root(root_fd), .root = root_fd, .flags = flags, .trusted = true
+	};
 	int r = w.fd < 0 ? -errno : sb_copy(w.rest, sizeof(w.rest), path);
 	bool done = false;
 	while (r == 0 && !done)
-		r = step(&w, want_dir, &done);
+		r = step(&w, &done);
 	if (r == 0)
 		return w.fd;
+	if (r == -EPERM && (flags & SB_PATH_ROOTS))
+		fail_owner(&w, path, err);
+	else
+		sb_fail(err, r, "open '%s'", path);
 	sb_close(&w.fd);
-	return sb_fail(err, r, "open '%s'", path);
+	return r;
 }
 
+int sb_path_open(const char *path, unsigned int flags, struct sb_err *err)
+{
+	return sb_path_open_in(-1, path, flags, err);
+}
+
+static int open_one(int dir_fd, const char *name, int flags)
+{
+	struct stat st;
+	int fd = openat(dir_fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC | flags);
+	int r = fd < 0 ? -errno : 0;
+	if (fd >= 0 && fstat(fd, &st) == 0 && !S_ISLNK(st.st_mode))
+		return fd;
+	sb_close(&fd);
+	/* With O_DIRECTORY a link is "not a directory". */
+	if (r == 0 || (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode)))
+		r = -ELOOP;
+	return r;
+}
+
+/* Whoever makes the same at the same time may be faster. */
 static int make_one(int dir_fd, const char *name, bool as_dir)
 {
 	struct stat st;
-	int flags = O_PATH | O_NOFOLLOW | O_CLOEXEC | (as_dir ? O_DIRECTORY : 0);
-	int fd = openat(dir_fd, name, flags);
-	if (fd >= 0 && fstat(fd, &st) == 0 && !S_ISLNK(st.st_mode))
+	int flags = as_dir ? O_DIRECTORY : 0;
+	int fd = open_one(dir_fd, name, flags);
+	if (fd != -ENOENT)
 		return fd;
-	if (fd >= 0) {
-		close(fd);
-		return -ELOOP;
-	}
-	if (errno != ENOENT) {
-		int r = -errno;
-		bool link =
-			fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode);
-		return link ? -ELOOP : r;
-	}
 	if (fstat(dir_fd, &st) < 0)
 		return -errno;
-	if (!roots_alone(&st))
+	if (!sb_path_is_roots(&st))
 		return -EPERM;
-	if (as_dir) {
-		if (mkdirat(dir_fd, name, 0755) < 0)
-			return -errno;
-	} else {
-		int made = openat(dir_fd, name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0444);
-		if (made < 0)
-			return -errno;
-		close(made);
-	}
-	fd = openat(dir_fd, name, flags);
-	return fd < 0 ? -errno : fd;
+	int made = as_dir ? mkdirat(dir_fd, name, 0755)
+			  : openat(dir_fd, name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0444);
+	if (made < 0 && errno != EEXIST)
+		return -errno;
+	if (!as_dir)
+		sb_close(&made);
+	return open_one(dir_fd, name, flags);
 }
 
 int sb_path_make(int root_fd, const char *path, bool as_dir, struct sb_err *err)

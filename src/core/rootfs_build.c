@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "sessbox/rootfs.h"
+#include "rootfs_internal.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -12,22 +12,37 @@
 
 /* ---- first half, on the host ---- */
 
+/* Nothing in the tree may lead out of it. */
+static int open_in_tree(const struct sb_plan *plan, const struct sb_mount_op *op)
+{
+	const struct open_how how = { .flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
+				      .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS |
+						 RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV };
+	int fd = sys_openat2(plan->tree, op->source + strlen(plan->ops[0].source) + 1, &how);
+	return fd < 0 ? -errno : fd;
+}
+
 /* A name in root's own directories needs no care; one that may lie in a tenant's tree does. */
-static int clone_source(const struct sb_mount_op *op, struct sb_err *why)
+static int clone_source(const struct sb_plan *plan, const struct sb_mount_op *op,
+			struct sb_err *why)
 {
 	const struct sb_clone how = { .attr = op->attr,
 				      .recursive = !(op->flags & SB_OP_NO_RECURSE),
 				      .slave = op->flags & SB_OP_SLAVE };
+	unsigned int want = op->flags & SB_OP_DIRECTORY ? SB_PATH_DIRECTORY : 0;
+	cleanup_fd int source = -1;
 	int fd;
-	if (op->flags & SB_OP_GUARDED) {
-		cleanup_fd int source = sb_path_open(op->source, op->flags & SB_OP_DIRECTORY, why);
-		if (source < 0)
-			return source;
-		fd = sb_mount_clone(source, "", &how);
-	} else {
+	if (op->flags & SB_OP_IN_TREE)
+		source = open_in_tree(plan, op);
+	else if (op->flags & SB_OP_GUARDED)
+		source = sb_path_open(op->source, want, why);
+	if (op->flags & (SB_OP_IN_TREE | SB_OP_GUARDED))
+		fd = source < 0 ? source : sb_mount_clone(source, "", &how);
+	else
 		fd = sb_mount_clone(AT_FDCWD, op->source, &how);
-	}
-	return fd < 0 ? sb_fail(why, fd, "clone the mount of '%s'", op->source) : fd;
+	if (fd < 0 && !(source < 0 && *why->msg))
+		sb_fail(why, fd, "clone the mount of '%s'", op->source);
+	return fd;
 }
 
 /* What fails in a tenant's tree may be his doing, whatever the reason: always -ELOOP. */
@@ -36,11 +51,11 @@ static int blame(const struct sb_mount_op *op, int r)
 	return op->flags & SB_OP_GUARDED ? -ELOOP : r;
 }
 
-static int open_source(struct sb_mount_op *op, struct sb_err *err)
+static int open_source(const struct sb_plan *plan, struct sb_mount_op *op, struct sb_err *err)
 {
 	struct stat st;
 	struct sb_err why = { 0 };
-	op->fd = clone_source(op, &why);
+	op->fd = clone_source(plan, op, &why);
 	if (op->fd < 0 && (op->flags & SB_OP_OPTIONAL) &&
 	    (op->fd == -ENOENT || op->fd == -ENOTDIR ||
 	     (op->fd == -ELOOP && !(op->flags & SB_OP_DIRECTORY)))) {
@@ -56,26 +71,28 @@ static int open_source(struct sb_mount_op *op, struct sb_err *err)
 }
 
 /* Directories that may be links on the host: /bin -> usr/bin. */
-static int open_like(struct sb_mount_op *op, struct sb_err *err)
+static int open_like(const struct sb_plan *plan, struct sb_mount_op *op, struct sb_err *err)
 {
 	char text[PATH_MAX];
 	ssize_t n = readlink(op->source, text, sizeof(text) - 1);
 	if (n < 0)
-		return open_source(op, err); /* a directory, or missing */
+		return open_source(plan, op, err); /* a directory, or missing */
 	text[n] = '\0';
 	op->link_text = strdup(text);
 	return op->link_text ? 0 : sb_fail(err, ENOMEM, "copy the link '%s'", op->source);
 }
 
-int sb_plan_open(struct sb_plan *plan, struct sb_err *err)
+int sb_plan_open(struct sb_plan *plan, int64_t deadline, struct sb_err *err)
 {
 	for (size_t i = 0; i < plan->n; i++) {
 		struct sb_mount_op *op = &plan->ops[i];
 		int r = 0;
-		if (op->kind == SB_MOUNT_BIND)
-			r = open_source(op, err);
+		if (op->kind == SB_MOUNT_ROOT)
+			r = sb_root_clone(plan, op, deadline, err);
+		else if (op->kind == SB_MOUNT_BIND)
+			r = open_source(plan, op, err);
 		else if (op->kind == SB_MOUNT_LIKE)
-			r = open_like(op, err);
+			r = open_like(plan, op, err);
 		if (r < 0)
 			return r;
 	}
@@ -130,26 +147,23 @@ static int make_mount_point(const char *target, bool as_dir)
 	return fd < 0 && errno != EEXIST ? -errno : 0;
 }
 
-static int attach_guarded(struct sb_mount_op *op)
+/* Attaches a detached mount at the operation's target. */
+static int attach(const struct sb_mount_op *op, int mount_fd, bool as_dir)
 {
+	if (!(op->flags & SB_OP_GUARDED)) {
+		int r = make_mount_point(op->target, as_dir);
+		return r < 0 ? r : sb_mount_attach(mount_fd, AT_FDCWD, op->target);
+	}
 	cleanup_fd int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (root < 0)
 		return -errno;
-	cleanup_fd int target = sb_path_make(root, op->target, op->is_dir, NULL);
-	return target < 0 ? target : sb_mount_attach(op->fd, target, "");
-}
-
-static int attach(struct sb_mount_op *op)
-{
-	if (op->flags & SB_OP_GUARDED)
-		return attach_guarded(op);
-	int r = make_mount_point(op->target, op->is_dir);
-	return r < 0 ? r : sb_mount_attach(op->fd, AT_FDCWD, op->target);
+	cleanup_fd int target = sb_path_make(root, op->target, as_dir, NULL);
+	return target < 0 ? target : sb_mount_attach(mount_fd, target, "");
 }
 
 static int bind_source(struct sb_mount_op *op)
 {
-	int r = attach(op);
+	int r = attach(op, op->fd, op->is_dir);
 	sb_close(&op->fd);
 	return r;
 }
@@ -179,34 +193,45 @@ static int new_fs(struct sb_mount_op *op)
 	for (size_t i = 0; i < SB_MOUNT_OPTS_MAX && op->opts[i].key; i++)
 		opts[i] = (struct sb_fsopt){ op->opts[i].key,
 					     *op->opts[i].value ? op->opts[i].value : NULL };
-	int r = make_mount_point(op->target, true);
-	if (r < 0)
-		return r;
 	cleanup_fd int fd = strcmp(op->source, "cgroup") == 0
 				    ? new_cgroup1(op)
 				    : sb_mount_new(op->source, op->attr, opts);
-	return fd < 0 ? fd : sb_mount_attach(fd, AT_FDCWD, op->target);
+	return fd < 0 ? fd : attach(op, fd, true);
 }
 
-/* Attaches over the target a clone of `from` with the operation's flags. */
-static int cover(struct sb_mount_op *op, const char *from, bool recursive)
+/*
+ * What is there to be covered. A stranger on the way could move it from under the cover, from a
+ * container of his own.
+ */
+static int open_target(const struct sb_mount_op *op)
 {
-	const struct sb_clone how = { .attr = op->attr, .recursive = recursive };
-	cleanup_fd int fd = sb_mount_clone(AT_FDCWD, from, &how);
-	return fd < 0 ? fd : sb_mount_attach(fd, AT_FDCWD, op->target);
+	if (op->flags & SB_OP_GUARDED)
+		return sb_path_open(op->target, SB_PATH_ROOTS, NULL);
+	int fd = open(op->target, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+/* Attaches over the target a clone of dfd/from with the operation's flags. */
+static int cover(const struct sb_mount_op *op, int target, int dfd, const char *from)
+{
+	const struct sb_clone how = { .attr = op->attr, .recursive = dfd == target };
+	cleanup_fd int fd = sb_mount_clone(dfd, from, &how);
+	return fd < 0 ? fd : sb_mount_attach(fd, target, "");
 }
 
 static int make_rdonly(struct sb_mount_op *op)
 {
-	return cover(op, op->target, true);
+	cleanup_fd int target = open_target(op);
+	return target < 0 ? target : cover(op, target, target, "");
 }
 
 static int mask(struct sb_mount_op *op)
 {
 	struct stat st;
-	if (lstat(op->target, &st) < 0)
-		return -errno;
-	return cover(op, S_ISDIR(st.st_mode) ? SB_MASK_DIR : "/dev/null", false);
+	cleanup_fd int target = open_target(op);
+	if (target < 0 || fstat(target, &st) < 0)
+		return target < 0 ? target : -errno;
+	return cover(op, target, AT_FDCWD, S_ISDIR(st.st_mode) ? SB_MASK_DIR : "/dev/null");
 }
 
 static int seal(struct sb_mount_op *op)
@@ -214,29 +239,22 @@ static int seal(struct sb_mount_op *op)
 	return sb_mount_set(AT_FDCWD, op->target, op->attr, 0);
 }
 
+/*
+ * Nothing may be mounted on a tree that is still detached (EINVAL on 6.1): it has been attached
+ * before all else, on top of the template's root, and is filled from inside.
+ */
+static int root_is_there(struct sb_mount_op *op)
+{
+	sb_close(&op->fd);
+	sb_close(&op->store);
+	return 0;
+}
+
 static int (*const builders[])(struct sb_mount_op *) = {
 	[SB_MOUNT_DIR] = make_dir,     [SB_MOUNT_LINK] = make_link, [SB_MOUNT_FS] = new_fs,
 	[SB_MOUNT_BIND] = bind_source, [SB_MOUNT_LIKE] = like_host, [SB_MOUNT_RDONLY] = make_rdonly,
-	[SB_MOUNT_MASK] = mask,	       [SB_MOUNT_SEAL] = seal,
+	[SB_MOUNT_MASK] = mask,	       [SB_MOUNT_SEAL] = seal,	    [SB_MOUNT_ROOT] = root_is_there,
 };
-
-/*
- * The new root goes on top of the template's. Nothing may be mounted on a tree that is still
- * detached (EINVAL on 6.1), so it is attached first and filled from inside.
- */
-static int enter_root(void)
-{
-	const struct sb_fsopt opts[] = {
-		{ "source", "sessbox" }, { "size", "512k" }, { "mode", "755" }, { NULL, NULL }
-	};
-	cleanup_fd int root = sb_mount_new("tmpfs", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, opts);
-	if (root < 0)
-		return root;
-	int r = sb_mount_attach(root, AT_FDCWD, "/");
-	if (r == 0 && (fchdir(root) < 0 || chroot(".") < 0))
-		r = -errno;
-	return r;
-}
 
 static int build_one(struct sb_mount_op *op, struct sb_err *err)
 {
@@ -252,9 +270,11 @@ int sb_plan_build(struct sb_plan *plan, int (*enter_cgroup)(void *ctx), void *ct
 		  struct sb_err *err)
 {
 	bool entered = false;
-	int r = enter_root();
+	const struct sb_mount_op *root =
+		plan->n > 0 && plan->ops[0].kind == SB_MOUNT_ROOT ? &plan->ops[0] : NULL;
+	int r = sb_root_enter(root);
 	if (r < 0)
-		return sb_fail(err, r, "make the root");
+		return sb_fail(err, root ? blame(root, r) : r, "make the root");
 	for (size_t i = 0; i < plan->n && r == 0; i++) {
 		struct sb_mount_op *op = &plan->ops[i];
 		if ((op->flags & SB_OP_CGROUP) && !entered) {

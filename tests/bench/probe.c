@@ -54,7 +54,7 @@ WRAP(STRAND_LOGIN, "helper", "close", int, sb_session_close,
 WRAP(STRAND_LOGIN, "helper", "answer", int, sb_answer_send, (const struct sb_answer *answer),
      (answer))
 WRAP(STRAND_LOGIN, "create", "open the sources", int, sb_plan_open,
-     (struct sb_plan * plan, struct sb_err *err), (plan, err))
+     (struct sb_plan * plan, int64_t deadline, struct sb_err *err), (plan, deadline, err))
 WRAP(STRAND_LOGIN, "container", "ask init", enum sb_container_state, sb_container_ask,
      (int user_fd, uint32_t number, const struct sb_init_request *request, int caller_fd,
       int64_t deadline, int *ret_init),

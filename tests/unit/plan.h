@@ -23,6 +23,8 @@ struct wish {
 	bool host_tmp; /* PrivateTmp=no */
 	uint64_t tmp_size;
 	const char *const *v1;
+	const char *root; /* RootDirectory= */
+	enum sb_root_overlay overlay;
 };
 
 static inline void fill_list(struct sb_strv *list, const char *const *words)
@@ -43,6 +45,9 @@ static inline struct sb_plan *make_plan(const struct wish *w)
 					   .v1 = w->v1 };
 	struct sb_plan *plan = NULL;
 	policy.set.private_tmp = !w->host_tmp;
+	policy.set.root_directory = (char *)(uintptr_t)(w->root ? w->root : "/");
+	policy.set.root_overlay = w->overlay;
+	policy.set.root_overlay_size = 64 * MIB;
 	fill_list(&policy.set.bind_paths, w->binds);
 	fill_list(&policy.set.bind_read_only_paths, w->ro_binds);
 	assert_int_equal(sb_plan_make(&spec, &plan, NULL), 0);

@@ -129,7 +129,7 @@ static void check_row(const struct scratch *s, const struct row *row, bool want_
 	struct sb_err err = { 0 };
 	int want = is_root() ? row->result : row->other;
 	sb_format(path, sizeof(path), "%s%s", s->path, row->path);
-	int fd = sb_path_open(path, want_dir, &err);
+	int fd = sb_path_open(path, want_dir ? SB_PATH_DIRECTORY : 0, &err);
 	if (want < 0 ? fd != want : fd < 0)
 		fail_msg("%s, want_dir %d: %d, not %d", row->path, want_dir, fd, want);
 	if (fd < 0) {
@@ -167,7 +167,7 @@ static void system_links(void **state)
 {
 	(void)state;
 	struct stat st, same;
-	int fd = sb_path_open("/proc/self/fd", true, NULL);
+	int fd = sb_path_open("/proc/self/fd", SB_PATH_DIRECTORY, NULL);
 	assert_true(fd >= 0);
 	assert_int_equal(fstat(fd, &st), 0);
 	assert_int_equal(stat("/proc/self/fd", &same), 0);
@@ -178,7 +178,7 @@ static void system_links(void **state)
 	char path[64];
 	assert_int_equal(pipe2(pipes, O_CLOEXEC), 0);
 	sb_format(path, sizeof(path), "/proc/self/fd/%d", pipes[0]);
-	assert_int_equal(sb_path_open(path, false, NULL), is_root() ? -ENOENT : -ELOOP);
+	assert_int_equal(sb_path_open(path, 0, NULL), is_root() ? -ENOENT : -ELOOP);
 	close(pipes[0]);
 	close(pipes[1]);
 }
@@ -195,7 +195,7 @@ static void links_in_tmp(void **state)
 	assert_int_equal(symlink("/etc", name), 0);
 	if (is_root())
 		assert_int_equal(lchown(name, STRANGER, STRANGER), 0);
-	fd = sb_path_open(name, true, NULL);
+	fd = sb_path_open(name, SB_PATH_DIRECTORY, NULL);
 	assert_int_equal(unlink(name), 0);
 	assert_int_equal(fd, -ELOOP);
 }
@@ -206,10 +206,10 @@ static void too_long(void **state)
 	char path[PATH_MAX + 2];
 	memset(path, '/', sizeof(path));
 	path[sizeof(path) - 1] = '\0';
-	assert_int_equal(sb_path_open(path, false, NULL), -ENAMETOOLONG);
+	assert_int_equal(sb_path_open(path, 0, NULL), -ENAMETOOLONG);
 	assert_int_equal(sb_path_make(AT_FDCWD, path, true, NULL), -ENAMETOOLONG);
 	path[PATH_MAX - 1] = '\0';
-	int fd = sb_path_open(path, true, NULL);
+	int fd = sb_path_open(path, SB_PATH_DIRECTORY, NULL);
 	assert_true(fd >= 0);
 	close(fd);
 }

@@ -16,7 +16,7 @@ static struct sb_plan one_op(struct sb_mount_op *op, enum sb_mount_op_kind kind,
 				    .source = (char *)(uintptr_t)source,
 				    .flags = flags,
 				    .fd = -1 };
-	return (struct sb_plan){ op, 1 };
+	return (struct sb_plan){ op, 1, -1 };
 }
 
 static void missing_sources(void **state)
@@ -54,7 +54,7 @@ static void missing_sources(void **state)
 			sb_format(source, sizeof(source), "%s/%s", s.path, rows[i].name);
 			struct sb_plan plan =
 				one_op(&op, kinds[k], source, rows[i].flags | SB_OP_GUARDED);
-			assert_int_equal(sb_plan_open(&plan, &err), rows[i].result);
+			assert_int_equal(sb_plan_open(&plan, 0, &err), rows[i].result);
 			assert_int_equal(op.skipped, rows[i].skipped);
 			assert_true(op.fd < 0);
 			if (rows[i].result < 0)
@@ -76,7 +76,7 @@ static void links_like_the_hosts(void **state)
 		struct sb_mount_op op;
 		struct sb_plan plan = one_op(&op, SB_MOUNT_LIKE, source, SB_OP_OPTIONAL);
 		assert_int_equal(symlinkat(texts[i], s.fd, "like"), 0);
-		assert_int_equal(sb_plan_open(&plan, NULL), 0);
+		assert_int_equal(sb_plan_open(&plan, 0, NULL), 0);
 		assert_non_null(op.link_text);
 		assert_string_equal(op.link_text, texts[i]);
 		assert_int_equal(op.fd, -1);

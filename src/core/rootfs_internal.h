@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef SESSBOX_ROOTFS_INTERNAL_H
+#define SESSBOX_ROOTFS_INTERNAL_H
+
+/* What the rootfs*.c files share. */
+#include "sessbox/rootfs.h"
+
+#include "sessbox/sys.h"
+
+#define RO MOUNT_ATTR_RDONLY
+#define NOSUID MOUNT_ATTR_NOSUID
+#define NODEV MOUNT_ATTR_NODEV
+#define NOEXEC MOUNT_ATTR_NOEXEC
+#define OPTIONAL SB_OP_OPTIONAL
+#define SLAVE SB_OP_SLAVE
+
+/* ---- rootfs_plan.c: a plan being made ---- */
+
+/* A row of a table of operations; source NULL = the target's own name on the host. */
+struct sb_row {
+	enum sb_mount_op_kind kind;
+	const char *target;
+	const char *source;
+	uint64_t attr;
+	unsigned int flags;
+	mode_t mode;
+};
+
+/* The first error sticks, so that rows need no checks of their own. */
+struct sb_maker {
+	const struct sb_plan_spec *spec;
+	struct sb_plan *plan;
+	unsigned int always; /* flags of every operation */
+	int r;
+};
+
+struct sb_mount_op *sb_maker_add(struct sb_maker *m, const struct sb_row *row);
+void sb_maker_rows(struct sb_maker *m, const struct sb_row *rows, size_t n);
+
+/* Sets the next option of a new file system; value NULL = a flag. */
+void sb_maker_option(struct sb_mount_op *op, const char *key, const char *value);
+
+/* A tmpfs with a bound on bytes and inodes. */
+struct sb_mount_op *sb_maker_tmpfs(struct sb_maker *m, const char *target, uint64_t size,
+				   const char *mode, uint64_t attr);
+
+/* ---- rootfs_view.c: where the system's files come from ---- */
+
+void sb_maker_system(struct sb_maker *m); /* before everything else */
+void sb_maker_etc(struct sb_maker *m);
+void sb_maker_masks(struct sb_maker *m);
+void sb_maker_seals(struct sb_maker *m); /* after everything else */
+
+/* ---- rootfs_paths.c: what the policy shows, hides and closes by path ---- */
+
+void sb_maker_home(struct sb_maker *m);
+void sb_maker_binds(struct sb_maker *m);
+
+/* ---- rootfs_root.c ---- */
+
+/* The value of an operation's option, "" for a flag, or NULL. */
+const char *sb_op_option(const struct sb_mount_op *op, const char *key);
+
+/* On the host: verifies and clones the tree, and opens what its overlay is stored in. */
+int sb_root_clone(struct sb_plan *plan, struct sb_mount_op *op, int64_t deadline,
+		  struct sb_err *err);
+
+/*
+ * In the new namespaces: attaches the root on top of the template's and goes into it. op NULL: an
+ * empty tmpfs.
+ */
+int sb_root_enter(const struct sb_mount_op *op);
+
+/* ---- rootfs_store.c ---- */
+
+/*
+ * The file system in which a tenant's persistent overlay is kept: an image of the given size in
+ * SB_STORE_DIR, made when it is missing, on a loop device that goes with its mount. Whoever has
+ * mounted it holds it alone; waits for that until the deadline. A detached mount or a negative
+ * errno.
+ */
+int sb_store_open(uid_t uid, uint64_t size, int64_t deadline, struct sb_err *err);
+
+#endif
