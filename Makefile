@@ -90,7 +90,7 @@ install: all
 	install -m 0755 $B/sessctl $(DESTDIR)$(bindir)/
 	install -m 0644 $B/sessbox-tenants.service $(DESTDIR)$(unitdir)/
 	install -m 0644 docs/sessctl.schema.json $(DESTDIR)$(docdir)/
-	install -m 0644 conf/pam.d/sshd.example $(DESTDIR)$(docdir)/examples/
+	install -m 0644 $(wildcard conf/pam.d/*.example) $(DESTDIR)$(docdir)/examples/
 	install -m 0644 $(filter %.5,$(man)) $(DESTDIR)$(mandir)/man5/
 	install -m 0644 $(filter %.8,$(man)) $(DESTDIR)$(mandir)/man8/
 	install -D -m 0644 conf/sessctl.bash-completion $(DESTDIR)$(compdir)/sessctl

@@ -36,6 +36,20 @@ static int hold_signals(struct box_call *call)
 	return sigaction(SIGCHLD, &dfl, &call->chld);
 }
 
+/*
+ * A set-uid caller (su) still has the real uid, the terminal and the process group of whoever
+ * started it: he could kill or stop the helper, which may hold a lock others wait for, and init
+ * after it.
+ */
+static int leave_starter(void)
+{
+	/* The system calls themselves: libc's functions would tell a parent's threads. */
+	if (syscall(SYS_setresgid, 0, 0, 0) < 0 || syscall(SYS_setresuid, 0, 0, 0) < 0)
+		return -1;
+	/* EPERM: the leader of a group already, which a child of vfork is not. */
+	return setsid() < 0 && errno != EPERM ? -1 : 0;
+}
+
 /* Between vfork and exec: system calls only, and nothing of the parent's memory is written. */
 static void become_helper(int sock, int host_mnt)
 {
@@ -43,7 +57,7 @@ static void become_helper(int sock, int host_mnt)
 	static char *const argv[] = { (char *)"sessbox-helper", NULL };
 	static char *const envp[] = { (char *)"PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL };
 	const struct sigaction dfl = { .sa_handler = SIG_DFL };
-	if (host_mnt >= 0 && setns(host_mnt, CLONE_NEWNS) < 0)
+	if (leave_starter() < 0 || (host_mnt >= 0 && setns(host_mnt, CLONE_NEWNS) < 0))
 		_exit(126);
 	int high = fcntl(sock, F_DUPFD, 10), null = open("/dev/null", O_RDWR);
 	if (high < 0 || null < 0)
@@ -137,10 +151,10 @@ static void release_signals(const struct box_call *call)
 	sigprocmask(SIG_SETMASK, &call->mask, NULL);
 }
 
-static int send_request(const struct box_call *call, const struct sb_request *request,
+static int send_request(const struct box_call *call, const struct sb_request *request, int tty,
 			struct box_error *error)
 {
-	int r = sb_msg_send(call->sock, request, sizeof(*request), NULL, 0);
+	int r = sb_msg_send(call->sock, request, sizeof(*request), &tty, tty >= 0);
 	errno = -r;
 	return r < 0 ? box_fail(error, "ask the helper") : 0;
 }
@@ -154,7 +168,7 @@ int box_above_stdio(int fd)
 	return high;
 }
 
-int box_call_start(struct box_call *call, const struct sb_request *request, int host_mnt,
+int box_call_start(struct box_call *call, const struct sb_request *request, int tty, int host_mnt,
 		   struct box_error *error)
 {
 	int pair[2];
@@ -173,7 +187,7 @@ int box_call_start(struct box_call *call, const struct sb_request *request, int 
 		return box_fail(error, "move the helper's socket");
 	}
 	/* The question first: it waits in the socket for a helper that need not wait for it. */
-	if (send_request(call, request, error) == 0) {
+	if (send_request(call, request, tty, error) == 0) {
 		call->pid = vfork();
 		if (call->pid == 0)
 			become_helper(pair[1], host_mnt);
@@ -200,7 +214,7 @@ int box_call_again(struct box_call *call, const struct sb_request *request, stru
 	if (hold_signals(call) < 0)
 		return box_fail(error, "hold signals");
 	call->resting = false;
-	return send_request(call, request, error);
+	return send_request(call, request, -1, error);
 }
 
 void box_call_end(struct box_call *call)
@@ -222,7 +236,7 @@ int box_ask(const struct sb_request *request, int host_mnt, struct box_reply *re
 {
 	struct box_call call;
 	ret->n = 0;
-	if (box_call_start(&call, request, host_mnt, error) < 0)
+	if (box_call_start(&call, request, -1, host_mnt, error) < 0)
 		return -1;
 	int r = box_call_receive(&call, ret, error);
 	box_call_end(&call);

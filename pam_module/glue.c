@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
-#include <poll.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,12 +14,10 @@
 #include "module.h"
 #include "request.h"
 
-#define CHILD_REFUSED 254
-
 static struct box box = { .init = -1, .host_mnt = -1, .host_pid = -1, .call = { .sock = -1 } };
 
-/* For the tenant whose open failed. sshd keeps what modules say then for a shell that never comes:
- * the child says it, on the client's own channel. */
+/* For the tenant whose open failed in a service that goes on: the child says it, on the client's
+ * own channel. */
 static char for_user[SB_TO_USER_MAX];
 
 /* Unloaded between account and open: nobody would end the helper that waits for the latter. */
@@ -32,31 +29,16 @@ __attribute__((destructor)) static void end_resting_helper(void)
 
 /* ---- account ---- */
 
-static bool is_cred_program(void)
-{
-	static const char *const programs[] = { SB_CRED_PROGRAMS };
-	char exe[256];
-	ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
-	if (n < 0)
-		return false;
-	exe[n] = '\0';
-	for (size_t i = 0; i < sizeof(programs) / sizeof(programs[0]); i++)
-		/* An upgrade while logins run leaves us on a deleted file. */
-		if (strncmp(exe, programs[i], strlen(programs[i])) == 0 &&
-		    (exe[strlen(programs[i])] == '\0' ||
-		     strcmp(exe + strlen(programs[i]), " (deleted)") == 0))
-			return true;
-	return false;
-}
-
 /*
  * In sshd the same process goes on to open. The helper has started, read the configuration and
  * looked groups up: it stays. Other applications wait for any child of theirs, not for one of ours.
  */
-static void expect(uid_t uid, bool tenant)
+static void expect(const struct sb_service *service, uid_t uid, bool tenant)
 {
+	bool rests = sb_service_has(service, SB_SERVICE_PATIENT) &&
+		     box_service_joins(service, service->join);
 	box.expected = tenant ? uid : 0;
-	if (tenant && is_cred_program())
+	if (tenant && rests)
 		box_call_rest(&box.call);
 	else
 		box_call_end(&box.call);
@@ -79,23 +61,11 @@ int pam_sm_acct_mgmt(pam_handle_t *pamh, int flags, int argc, const char **argv)
 	}
 	box_call_end(&box.call);
 	int r = box_check_account(pamh, flags, pw, &args, &box.call);
-	expect(pw->pw_uid, r == PAM_SUCCESS);
+	expect(box_service(pamh), pw->pw_uid, r == PAM_SUCCESS);
 	return r;
 }
 
-/* The end of a child that must not become the tenant. */
-static void refuse_child(const char *sentence)
-{
-	char line[SB_TO_USER_MAX + 1];
-	struct pollfd client = { .fd = STDERR_FILENO, .events = POLLOUT };
-	int n = snprintf(line, sizeof(line), "%s\n", sentence);
-	if (*sentence && poll(&client, 1, 0) == 1 && client.revents == POLLOUT)
-		n = (int)write(STDERR_FILENO, line, (size_t)n);
-	(void)n;
-	_exit(CHILD_REFUSED);
-}
-
-/* ---- auth: only setcred matters, called by sshd in the child that becomes the tenant's ---- */
+/* ---- auth: only setcred matters, called once more in the child that becomes the tenant's ---- */
 
 int pam_sm_authenticate(pam_handle_t *pamh, int flags, int argc, const char **argv)
 {
@@ -116,14 +86,14 @@ static void end_unopened_tenant(pam_handle_t *pamh, const struct box_args *args)
 	if (pw && (pw->pw_uid == 0 || !box_is_tenant(pamh, pw, args)))
 		return;
 	pam_syslog(pamh, LOG_ERR, "no `open` line of pam_sessbox ran for this tenant");
-	refuse_child(box_cannot_contain);
+	box_refuse_child(box_cannot_contain);
 }
 
 int pam_sm_setcred(pam_handle_t *pamh, int flags, int argc, const char **argv)
 {
 	const struct box_args args = box_parse_args(argc, argv);
 	(void)flags;
-	if (!box.token && is_cred_program())
+	if (!box.token && box_service_joins(box_service(pamh), SB_JOIN_CRED))
 		box_token_make(&box, NULL);
 	if (box.in || !box_is_child(&box))
 		return PAM_IGNORE;
@@ -135,16 +105,27 @@ int pam_sm_setcred(pam_handle_t *pamh, int flags, int argc, const char **argv)
 	/* sshd ignores a failed setcred: the process ends here, and the caller logs why. */
 	if (args.unknown) {
 		box_log_unknown(pamh, &args);
-		refuse_child(box_cannot_contain);
+		box_refuse_child(box_cannot_contain);
 	}
 	if (box.phase == BOX_DOOMED)
-		refuse_child(for_user);
-	if (box_join(&box, box.said) < 0)
-		refuse_child(box_cannot_contain);
+		box_refuse_child(for_user);
+	if (box_join(&box, &box.shared->error) < 0)
+		box_refuse_child(box_cannot_contain);
 	return PAM_SUCCESS;
 }
 
 /* ---- session ---- */
+
+/* What this service's session needs before anything may fail: the child has to be recognized. */
+static int watch_children(pam_handle_t *pamh, struct box_error *error)
+{
+	box.service = box_service(pamh);
+	bool forks = box.service && (box.service->join == SB_JOIN_FORK ||
+				     sb_service_has(box.service, SB_SERVICE_MAILS));
+	if (box_token_make(&box, error) < 0)
+		return -1;
+	return forks ? box_fork_watch(&box, error) : 0;
+}
 
 /*
  * A tenant's open failed. sshd goes on after that, and with -N -L would leave an uncontained
@@ -155,11 +136,11 @@ static int doom(pam_handle_t *pamh, int flags, int result, const char *sentence)
 {
 	struct box_error error = { 0 };
 	box.phase = BOX_DOOMED;
-	if (!is_cred_program())
+	if (!sb_service_has(box_service(pamh), SB_SERVICE_GOES_ON))
 		box_tell(pamh, flags, sentence);
 	else if (!(flags & PAM_SILENT))
 		snprintf(for_user, sizeof(for_user), "%s", sentence);
-	if (box_token_make(&box, &error) < 0 || box_leash_put(&box.leash, &error) < 0) {
+	if (watch_children(pamh, &error) < 0 || box_leash_put(&box.leash, &error) < 0) {
 		errno = error.num;
 		pam_syslog(pamh, LOG_ERR, "%s: %m", error.what);
 	}
@@ -167,16 +148,19 @@ static int doom(pam_handle_t *pamh, int flags, int result, const char *sentence)
 }
 
 /* Why a session line refuses to open; NULL = it does not. */
-static const char *misplaced(const struct box_args *args)
+static const char *misplaced(const struct sb_service *service, const struct box_args *args)
 {
 	if (args->unknown)
 		return "it has an unknown argument";
 	if (args->open == args->close)
 		return "a session line says either `open` or `close`";
-	if (!args->cred)
-		return "no join=cred on the open line";
-	if (!is_cred_program())
-		return "join=cred works in sshd only";
+	if (!service || service->join == SB_JOIN_NONE)
+		return "sessions of this service cannot be contained";
+	if (args->join != service->join)
+		return service->join == SB_JOIN_CRED ? "no join=cred on the open line"
+						     : "no join=fork on the open line";
+	if (!box_service_joins(service, args->join))
+		return "the program is not this service's own";
 	return NULL;
 }
 
@@ -228,7 +212,7 @@ static int prepare(pam_handle_t *pamh, int flags, const struct passwd *pw, struc
 	bool allow = reply->reply.flags & SB_REPLY_ALLOW_FAILURE;
 	box.uid = pw->pw_uid;
 	box.session = reply->reply.session;
-	bool ready = box_token_make(&box, &error) == 0 && box_prepare(&box, reply, &error) == 0;
+	bool ready = watch_children(pamh, &error) == 0 && box_prepare(&box, reply, &error) == 0;
 	box_call_end(&box.call); /* last: the helper ends while we work */
 	if (ready) {
 		box.phase = BOX_OPEN;
@@ -241,12 +225,22 @@ static int prepare(pam_handle_t *pamh, int flags, const struct passwd *pw, struc
 	return not_prepared(pamh, flags, pw, allow, &error);
 }
 
+/* The terminal that the caller was started on. */
+static int find_terminal(void)
+{
+	for (int fd = 0; fd < 3; fd++)
+		if (isatty(fd))
+			return fd;
+	return -1;
+}
+
 /* Asks a new helper; its groups are sent when they are known to be wanted. */
 static int ask_new(const struct passwd *pw, const struct sb_request *q, struct box_reply *reply,
 		   struct box_error *error)
 {
 	box_call_end(&box.call);
-	if (box_call_start(&box.call, q, -1, error) < 0)
+	int tty = q->flags & SB_REQUEST_TTY ? find_terminal() : -1;
+	if (box_call_start(&box.call, q, tty, -1, error) < 0)
 		return -1;
 	if (q->flags & SB_REQUEST_GROUPS)
 		box_share_nss(pw, box.call.sock);
@@ -277,6 +271,8 @@ static int open_contained(pam_handle_t *pamh, int flags, const struct passwd *pw
 	/* Of others a directory that hangs must not delay the answer: first let it be known. */
 	bool expected = box.expected == pw->pw_uid;
 	q.flags = expected ? SB_REQUEST_GROUPS : 0;
+	if (sb_service_has(box_service(pamh), SB_SERVICE_BRINGS_TTY) && find_terminal() >= 0)
+		q.flags |= SB_REQUEST_TTY;
 	int r = ask_open(pw, &q, &reply, &error);
 	if (r < 0) {
 		box_call_end(&box.call);
@@ -318,7 +314,7 @@ int pam_sm_open_session(pam_handle_t *pamh, int flags, int argc, const char **ar
 		pam_syslog(pamh, LOG_ERR, "opened twice: one `open` line too many in this stack");
 		return PAM_SYSTEM_ERR;
 	}
-	const char *why = misplaced(&args);
+	const char *why = misplaced(box_service(pamh), &args);
 	if (!why)
 		return open_contained(pamh, flags, pw, &args);
 	if (args.unknown)
@@ -331,11 +327,12 @@ int pam_sm_open_session(pam_handle_t *pamh, int flags, int argc, const char **ar
 
 static void log_child(pam_handle_t *pamh)
 {
-	if (!box.said || !box.said->num)
+	if (!box.shared || !box.shared->error.num)
 		return;
-	box.said->what[sizeof(box.said->what) - 1] = '\0';
-	errno = box.said->num;
-	pam_syslog(pamh, LOG_ERR, "the tenant's process could not join: %s: %m", box.said->what);
+	struct box_error error = box.shared->error;
+	error.what[sizeof(error.what) - 1] = '\0';
+	errno = error.num;
+	pam_syslog(pamh, LOG_ERR, "the tenant's process could not join: %s: %m", error.what);
 }
 
 int pam_sm_close_session(pam_handle_t *pamh, int flags, int argc, const char **argv)

@@ -58,6 +58,7 @@ int box_leash_put(struct box_leash *leash, struct box_error *error)
 		return box_fail(error, "the caller lacks CAP_SETUID");
 	}
 	*leash = (struct box_leash){ .securebits = bits,
+				     .euid = geteuid(),
 				     .effective = { caps[0].effective, caps[1].effective } };
 	if (prctl(PR_SET_SECUREBITS, bits | LEASH_BITS) < 0)
 		return box_fail(error, "set the leash's securebits");
@@ -70,15 +71,10 @@ int box_leash_put(struct box_leash *leash, struct box_error *error)
 
 int box_leash_take(struct box_leash *leash, struct box_error *error)
 {
-	struct __user_cap_data_struct caps[2];
 	if (!leash->on)
 		return 0;
-	if (get_caps(caps) < 0)
-		return box_fail(error, "read the caller's capabilities");
-	caps[0].effective |= leash->effective[0] & caps[0].permitted;
-	caps[1].effective |= leash->effective[1] & caps[1].permitted;
-	if (set_caps(caps) < 0 || prctl(PR_SET_SECUREBITS, leash->securebits) < 0)
-		return box_fail(error, "take the leash off");
+	if (box_leash_slip(leash, error) < 0 || box_leash_settle(leash, error) < 0)
+		return -1;
 	leash->on = false;
 	return 0;
 }
@@ -87,16 +83,35 @@ int box_leash_slip(const struct box_leash *leash, struct box_error *error)
 {
 	struct __user_cap_data_struct caps[2];
 	if (get_caps(caps) < 0)
-		return box_fail(error, "read the child's capabilities");
+		return box_fail(error, "read the capabilities");
 	for (int i = 0; i < 2; i++)
 		caps[i].effective = caps[i].permitted;
 	if (set_caps(caps) < 0)
-		return box_fail(error, "raise the child's capabilities");
-	/* Before the program's setuid, or the tenant would keep root's capabilities. */
+		return box_fail(error, "raise the capabilities");
+	/* In a child before the program's setuid, or the tenant would keep root's capabilities. */
 	if (prctl(PR_SET_SECUREBITS, leash->securebits) < 0 ||
 	    prctl(PR_GET_SECUREBITS) != leash->securebits)
-		return box_fail(error, "restore the child's securebits");
+		return box_fail(error, "restore the securebits");
 	return 0;
+}
+
+/* The bits of which an euid other than root's has none. */
+static bool loses_caps(const struct box_leash *leash)
+{
+	return geteuid() != leash->euid && geteuid() != 0 &&
+	       !(leash->securebits & SECBIT_NO_SETUID_FIXUP);
+}
+
+int box_leash_settle(const struct box_leash *leash, struct box_error *error)
+{
+	struct __user_cap_data_struct caps[2];
+	if (get_caps(caps) < 0)
+		return box_fail(error, "read the capabilities");
+	for (int i = 0; i < 2; i++) {
+		uint32_t had = geteuid() == leash->euid ? leash->effective[i] : caps[i].permitted;
+		caps[i].effective = loses_caps(leash) ? 0 : had & caps[i].permitted;
+	}
+	return set_caps(caps) < 0 ? box_fail(error, "lower the capabilities again") : 0;
 }
 
 /* ---- what a child inherits ---- */

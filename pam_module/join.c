@@ -21,14 +21,14 @@ int box_token_make(struct box *box, struct box_error *error)
 	char *token = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (token == MAP_FAILED)
 		return box_fail(error, "map the token");
-	void *said = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (said == MAP_FAILED || madvise(token, PAGE, MADV_WIPEONFORK) < 0) {
+	void *shared = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (shared == MAP_FAILED || madvise(token, PAGE, MADV_WIPEONFORK) < 0) {
 		munmap(token, PAGE);
 		return box_fail(error, "make the token");
 	}
 	*token = 1;
 	box->token = token;
-	box->said = said;
+	box->shared = shared;
 	return 0;
 }
 
@@ -71,34 +71,46 @@ static int attach(int tree, const char *target, struct box_error *error)
 	return r < 0 ? box_fail(error, target) : 0;
 }
 
+/* What comes with a reply to stand somewhere in the caller's tree, in the order of descriptors. */
+static const struct {
+	enum sb_reply_bit bit;
+	const char *target;
+} stand_ins[] = {
+	{ SB_REPLY_DEVPTS, "/dev/pts" },
+	{ SB_REPLY_UTMP, "/run/utmp" },
+	{ SB_REPLY_WTMP, "/var/log/wtmp" },
+};
+#define STAND_INS (sizeof(stand_ins) / sizeof(stand_ins[0]))
+
+static size_t first_cgroup_fd(const struct sb_reply *reply)
+{
+	size_t first = SB_REPLY_FD_MORE;
+	for (size_t i = 0; i < STAND_INS; i++)
+		first += !!(reply->flags & (uint32_t)stand_ins[i].bit);
+	return first;
+}
+
 /*
  * A copy of the host's tree for the caller alone: the host's umounts reach it, nothing goes back.
- * In it /dev/pts is the container's, so that the tenant's terminal is a real /dev/pts/N of his own
- * instance, and the login records are scratch files.
+ * In it /dev/pts is the container's, so that a terminal the caller makes is a real /dev/pts/N of
+ * his own instance, and the login records are scratch files. A caller for which nothing stands in
+ * stays where it is.
  */
 static int make_private_tree(const struct box_reply *reply, struct box_error *error)
 {
 	struct mount_attr slave = { .propagation = SB_MS_SLAVE };
 	size_t next = SB_REPLY_FD_MORE;
+	if (first_cgroup_fd(&reply->reply) == SB_REPLY_FD_MORE)
+		return 0;
 	if (unshare(CLONE_NEWNS) < 0)
 		return box_fail(error, "copy the host's mount namespace");
 	if (sys_mount_setattr(AT_FDCWD, "/", AT_RECURSIVE, &slave, sizeof(slave)) < 0)
 		return box_fail(error, "make the copy a slave");
-	if (attach(reply->fds[SB_REPLY_FD_DEVPTS], "/dev/pts", error) < 0)
-		return -1;
-	if (reply->reply.flags & SB_REPLY_UTMP &&
-	    attach(reply->fds[next++], "/run/utmp", error) < 0)
-		return -1;
-	if (reply->reply.flags & SB_REPLY_WTMP &&
-	    attach(reply->fds[next++], "/var/log/wtmp", error) < 0)
-		return -1;
+	for (size_t i = 0; i < STAND_INS; i++)
+		if (reply->reply.flags & (uint32_t)stand_ins[i].bit &&
+		    attach(reply->fds[next++], stand_ins[i].target, error) < 0)
+			return -1;
 	return 0;
-}
-
-static size_t first_cgroup_fd(const struct sb_reply *reply)
-{
-	return SB_REPLY_FD_MORE + !!(reply->flags & SB_REPLY_UTMP) +
-	       !!(reply->flags & SB_REPLY_WTMP);
 }
 
 static int take_reply(struct box *box, struct box_reply *reply, struct box_error *error)
@@ -113,7 +125,9 @@ static int take_reply(struct box *box, struct box_reply *reply, struct box_error
 		if (reply->fds[i] < 0)
 			return box_fail(error, "move the helper's descriptors");
 	}
-	if (reply->n <= first || reply->reply.n_groups > SB_GROUPS_MAX) {
+	bool terminals = !sb_service_has(box->service, SB_SERVICE_MAKES_PTS) ||
+			 reply->reply.flags & SB_REPLY_DEVPTS;
+	if (reply->n <= first || !terminals || reply->reply.n_groups > SB_GROUPS_MAX) {
 		errno = EPROTO;
 		return box_fail(error, "the helper's reply is incomplete");
 	}
@@ -131,7 +145,7 @@ static void keep_fds(struct box *box, struct box_reply *reply)
 	box->init = reply->fds[SB_REPLY_FD_INIT];
 	box->n_cgroup = reply->n - first;
 	memcpy(box->cgroup, reply->fds + first, box->n_cgroup * sizeof(box->cgroup[0]));
-	for (size_t i = SB_REPLY_FD_DEVPTS; i < first; i++)
+	for (size_t i = SB_REPLY_FD_MORE; i < first; i++)
 		close(reply->fds[i]);
 	reply->n = 0;
 }
@@ -179,6 +193,12 @@ int box_release(struct box *box, struct box_error *error)
 	return r;
 }
 
+void box_lift(struct box *box)
+{
+	if (box_release(box, &box->shared->error) == 0)
+		box->lifted = true;
+}
+
 static void close_fds(struct box *box)
 {
 	int *const fds[] = { &box->init, &box->host_mnt, &box->host_pid };
@@ -197,10 +217,10 @@ void box_forget(struct box *box)
 	close_fds(box);
 	if (box->token)
 		munmap((void *)box->token, PAGE);
-	if (box->said)
-		munmap(box->said, PAGE);
+	if (box->shared)
+		munmap(box->shared, PAGE);
 	box->token = NULL;
-	box->said = NULL;
+	box->shared = NULL;
 	box->phase = BOX_IDLE;
 }
 
@@ -224,7 +244,10 @@ int box_join(struct box *box, struct box_error *error)
 	/* No name is resolved by us from here on: the tree is the tenant's. */
 	if (box_drop_privileges(box, error) < 0)
 		return -1;
+	if (box_leash_settle(&box->leash, error) < 0)
+		return -1;
 	close_fds(box);
+	box->shared->joined = true;
 	box->in = true;
 	return 0;
 }

@@ -4,7 +4,8 @@
 
 /*
  * pam_sessbox.so: a guest in somebody else's process. glue.c speaks PAM, ask.c runs the helper,
- * join.c prepares the caller and takes its child in, harden.c holds the leash and drops privileges.
+ * join.c prepares the caller and takes its child in, fork.c is called at the caller's forks,
+ * harden.c holds the leash and drops privileges.
  *
  * The caller stays on the host; its child that becomes the tenant's goes in. Between open and close
  * the caller wears the leash: without CAP_SETUID in effect, a child that did not come through our
@@ -18,11 +19,18 @@
 
 #include "sessbox/io.h"
 #include "sessbox/proto.h"
+#include "sessbox/service.h"
 
-/* A reason, in the caller's own words; shared with the child. */
+/* A reason, in the caller's own words. */
 struct box_error {
 	int num; /* positive errno, 0 = none */
 	char what[80];
+};
+
+/* What the child tells the caller, in a MAP_SHARED page. */
+struct box_shared {
+	struct box_error error; /* why it could not join */
+	volatile bool joined;	/* it is in */
 };
 
 enum box_phase {
@@ -33,6 +41,7 @@ enum box_phase {
 
 struct box_leash {
 	int securebits;
+	uid_t euid;
 	uint32_t effective[2];
 	bool on;
 };
@@ -52,14 +61,16 @@ struct box_call {
 /* One session a process: PAM applications we accept have no second one. */
 struct box {
 	enum box_phase phase;
+	const struct sb_service *service; /* the opened one's row; NULL = none */
 	uint32_t expected;    /* uid of a tenant whom the account phase let pass; 0 = none */
 	bool opened;	      /* our open line ran, whatever it said */
 	struct box_call call; /* his account phase's helper, which waits for the open */
 	bool in;	      /* this process is inside, or comes from one that is */
+	bool lifted;	      /* the tenant's process is in: the caller is free again */
 	/* 1 in the caller, 0 in every child: a MADV_WIPEONFORK page. Never a pid: a tenant can
 	 * drive the child's, a number of the container, to equal the caller's. */
 	volatile char *token;
-	struct box_error *said; /* MAP_SHARED: why the child could not join */
+	struct box_shared *shared;
 	struct box_leash leash;
 	uint32_t session;
 	uint32_t uid;
@@ -89,10 +100,10 @@ struct box_reply {
 };
 
 /*
- * Spawns the helper and asks. host_mnt: its mount namespace, or -1 for the caller's. 0, or -1 and
- * nothing is left to end.
+ * Spawns the helper and asks. tty: goes with the request, or -1. host_mnt: the helper's mount
+ * namespace, or -1 for the caller's. 0, or -1 and nothing is left to end.
  */
-int box_call_start(struct box_call *call, const struct sb_request *request, int host_mnt,
+int box_call_start(struct box_call *call, const struct sb_request *request, int tty, int host_mnt,
 		   struct box_error *error);
 
 /* Waits for the final reply. 0, or -1: no answer in time, or nonsense. */
@@ -131,17 +142,32 @@ int box_prepare(struct box *box, struct box_reply *reply, struct box_error *erro
 
 /* Caller: what is left to undo at close, before anything is spawned. */
 int box_release(struct box *box, struct box_error *error);
+/* The same in the midst of a session, once the tenant's process is in. */
+void box_lift(struct box *box);
 void box_forget(struct box *box);
 
 /* Child, root: goes in and sheds everything. 0, or -1 and the process must end. */
 int box_join(struct box *box, struct box_error *error);
 
+/* ---- fork.c ---- */
+
+/*
+ * Makes each fork of this process call us, once and for all: a child that is to become the tenant's
+ * joins (SB_JOIN_FORK), a caller whose job is in is set free (SB_SERVICE_MAILS). 0 or -1.
+ */
+int box_fork_watch(struct box *box, struct box_error *error);
+
+/* The end of a child that must not become the tenant. sentence: for its standard error, or "". */
+void box_refuse_child(const char *sentence) __attribute__((noreturn));
+
 /* ---- harden.c ---- */
 
 int box_leash_put(struct box_leash *leash, struct box_error *error);
 int box_leash_take(struct box_leash *leash, struct box_error *error);
-/* The child's share of taking it off: all permitted capabilities, the old securebits. */
+/* Taking it off in two steps, in a child: all permitted capabilities and the old securebits; then
+ * the effective ones that a process of this euid has without us. */
 int box_leash_slip(const struct box_leash *leash, struct box_error *error);
+int box_leash_settle(const struct box_leash *leash, struct box_error *error);
 
 /* Inherited state that is not a tenant's: scheduling, oom score, core dumps, open directories. */
 int box_reset_inherited(struct box_error *error);

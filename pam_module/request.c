@@ -21,13 +21,15 @@ const char box_cannot_contain[] =
 struct box_args box_parse_args(int argc, const char **argv)
 {
 	struct box_args args = { 0 };
+	bool by_cred = false, by_fork = false;
 	const struct {
 		const char *name;
 		bool *flag;
 	} flags[] = { { "open", &args.open },
 		      { "close", &args.close },
 		      { "debug", &args.debug },
-		      { "join=cred", &args.cred } };
+		      { "join=cred", &by_cred },
+		      { "join=fork", &by_fork } };
 	for (int i = 0; i < argc; i++) {
 		size_t k = 0;
 		while (k < sizeof(flags) / sizeof(flags[0]) && strcmp(argv[i], flags[k].name) != 0)
@@ -39,7 +41,28 @@ struct box_args box_parse_args(int argc, const char **argv)
 		else
 			args.unknown = argv[i];
 	}
+	if (by_cred != by_fork)
+		args.join = by_cred ? SB_JOIN_CRED : SB_JOIN_FORK;
 	return args;
+}
+
+const struct sb_service *box_service(pam_handle_t *pamh)
+{
+	const void *name = NULL;
+	pam_get_item(pamh, PAM_SERVICE, &name);
+	return sb_service_find(name);
+}
+
+bool box_service_joins(const struct sb_service *service, enum sb_join join)
+{
+	char exe[256];
+	if (!service || service->join != join)
+		return false;
+	ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
+	if (n < 0)
+		return false;
+	exe[n] = '\0';
+	return sb_service_runs(service, exe);
 }
 
 void box_log_unknown(pam_handle_t *pamh, const struct box_args *args)
@@ -162,7 +185,7 @@ int box_check_account(pam_handle_t *pamh, int flags, const struct passwd *pw,
 	struct box_reply reply;
 	struct box_error error = { 0 };
 	struct sb_request q = box_make_request(pamh, pw, args, SB_OP_ACCOUNT);
-	if (box_call_start(call, &q, -1, &error) < 0)
+	if (box_call_start(call, &q, -1, -1, &error) < 0)
 		return box_without_answer(pamh, flags, pw, &error);
 	/* Of others a directory that hangs must not delay the answer: first let it be known. */
 	if (has_container(pw->pw_uid))

@@ -10,12 +10,18 @@
 #include "module.h"
 
 struct box_args {
-	bool open, close, debug, cred;
+	bool open, close, debug;
+	enum sb_join join;
 	const char *conf;
 	const char *unknown; /* an argument we do not know: tenants are refused, never root */
 };
 
 struct box_args box_parse_args(int argc, const char **argv);
+
+/* The row of the service that this is about, NULL = none. */
+const struct sb_service *box_service(pam_handle_t *pamh);
+/* Is it joined this way, and are we in one of its programs? */
+bool box_service_joins(const struct sb_service *service, enum sb_join join);
 
 void box_log_unknown(pam_handle_t *pamh, const struct box_args *args);
 

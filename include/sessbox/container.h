@@ -27,6 +27,7 @@ struct sb_session_request {
 	const char *shell;
 	const char *service;
 	const char *from; /* PAM_RHOST, "" = none */
+	int tty;	  /* the terminal the caller was started on, -1 = none */
 	pid_t caller;
 	int64_t deadline; /* sb_now_ms */
 	/* All groups of the user, the primary among them: their number or a negative errno. Asked
@@ -39,7 +40,7 @@ struct sb_session_request {
 struct sb_session_grant {
 	uint32_t session;
 	int init;   /* pidfd of the container's init */
-	int devpts; /* detached mount of the container's */
+	int devpts; /* detached mount of the container's; for callers that make terminals */
 	int utmp;   /* detached mounts of scratch files */
 	int wtmp;
 	struct sb_cgroup_entry cgroup;

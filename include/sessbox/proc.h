@@ -31,6 +31,9 @@ int sb_proc_open(pid_t pid, uint64_t start);
 /* The kernel's audit session id of a process; UINT32_MAX when it has none. */
 uint32_t sb_proc_audit_session(pid_t pid);
 
+/* Does the program that a process runs hold this text? False when it cannot be read. */
+bool sb_proc_mentions(pid_t pid, const char *text);
+
 /* "pts/3", "tty1" of a terminal's device number as seen inside its own devpts, "" for none. */
 void sb_proc_tty_name(int tty_nr, char *buf, size_t size);
 

@@ -7,10 +7,10 @@
  * link nothing of the core.
  *
  * Module -> helper: one struct sb_request over a SOCK_SEQPACKET socketpair that is the helper's
- * descriptor 3. Helper -> module: any number of SB_VERDICT_WAIT, then one final struct sb_reply
- * with its descriptors by SCM_RIGHTS. Strings end with NUL. A helper accepts requests of its own
- * version and of the one before (logins run during an upgrade); fields are only ever added at the
- * end.
+ * descriptor 3, with a descriptor if SB_REQUEST_TTY is set. Helper -> module: any number of
+ * SB_VERDICT_WAIT, then one final struct sb_reply with its descriptors by SCM_RIGHTS. Strings end
+ * with NUL. A helper accepts requests of its own version and of the one before (logins run during
+ * an upgrade); fields are only ever added at the end.
  */
 #include <stdint.h>
 
@@ -19,11 +19,6 @@
 #define SB_HELPER_SOCKET 3
 #define SB_HELPER SB_LIBEXECDIR "/sessbox-helper"
 #define SB_INIT SB_LIBEXECDIR "/sessbox-init"
-
-/* The programs whose child is reached through pam_setcred: join=cred works in no other. */
-#ifndef SB_CRED_PROGRAMS
-#define SB_CRED_PROGRAMS "/usr/sbin/sshd", "/usr/lib/openssh/sshd-session"
-#endif
 
 /* Seconds a module waits for a helper that has not spoken yet: on a busy host it may start slowly.
  */
@@ -41,6 +36,7 @@ enum sb_op {
 
 enum sb_request_bit {
 	SB_REQUEST_GROUPS = 1 << 0, /* a struct sb_groups follows, as a message of its own */
+	SB_REQUEST_TTY = 1 << 1,    /* the terminal the caller was started on comes with it */
 };
 
 struct sb_request {
@@ -85,12 +81,12 @@ enum sb_reply_bit {
 	SB_REPLY_UTMP = 1 << 0,
 	SB_REPLY_WTMP = 1 << 1,
 	SB_REPLY_ALLOW_FAILURE = 1 << 2, /* OnFailure=allow: also for the module's own steps */
+	SB_REPLY_DEVPTS = 1 << 3,
 };
-/* init's pidfd, the container's devpts (detached mount), [scratch utmp], [scratch wtmp] (detached
- * mounts of files), then the files of every cgroup hierarchy to write "0" to. */
+/* init's pidfd, [the container's devpts], [scratch utmp], [scratch wtmp] (all three detached
+ * mounts), then the files of every cgroup hierarchy to write "0" to. */
 #define SB_REPLY_FD_INIT 0
-#define SB_REPLY_FD_DEVPTS 1
-#define SB_REPLY_FD_MORE 2
+#define SB_REPLY_FD_MORE 1
 
 #define SB_GROUPS_MAX 256
 #define SB_TO_USER_MAX 160

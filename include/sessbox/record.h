@@ -53,7 +53,8 @@ struct sb_session_record {
 	char user[256];
 	char class_name[128];
 	char service[64];
-	char from[256]; /* PAM_RHOST, "" = none */
+	char from[256];	   /* PAM_RHOST, "" = none */
+	char terminal[32]; /* that the caller brought: its line in login records, "" = none */
 };
 
 /* Opens /run/sessbox and makes it if needed. A directory that is not root's alone is -EPERM. */

@@ -40,6 +40,7 @@
 #define SB_MS_PRIVATE (1UL << 18)
 #define SB_MS_SLAVE (1UL << 19)
 #define SB_MNT_DETACH 2
+#define SB_UMOUNT_NOFOLLOW 8
 int mount(const char *source, const char *target, const char *type, unsigned long flags,
 	  const void *data);
 int umount2(const char *target, int flags);

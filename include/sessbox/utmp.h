@@ -8,6 +8,9 @@
  * in utmp one a session, with the line ":sb-<id>" and an id nobody else uses; in wtmp a login and
  * logout pair, written at the end if the scratch utmp shows that a terminal was given.
  *
+ * A login on a terminal of the host's (login) has that terminal's own line, in the record that is
+ * there for it; wtmp is written by the login program and its PAM modules, on the host.
+ *
  * The files are locked as glibc does, but waited for 0.2 s at most: whoever may read them can hold
  * the lock. A record that cannot be written is no reason to refuse a login.
  *
@@ -24,13 +27,14 @@ struct sb_utmp_login {
 	pid_t caller;
 	const char *user;
 	const char *host; /* PAM_RHOST, may be NULL */
+	const char *line; /* a terminal of the host's, or NULL = one of our own */
 };
 
 /* Writes the record of a session that begins. Takes the place of a dead record of ours. */
 int sb_utmp_login(const struct sb_utmp_login *login);
 
-/* Marks the session's record dead. Missing is fine. */
-int sb_utmp_logout(uint32_t session);
+/* Marks the session's record dead, unless its line is another caller's by now. Missing is fine. */
+int sb_utmp_logout(const struct sb_utmp_login *login);
 
 /*
  * Writes a login and logout pair to the host's wtmp, from `since` (seconds since the epoch) to now,

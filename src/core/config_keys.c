@@ -8,6 +8,7 @@
 
 #include "sessbox/parse.h"
 #include "sessbox/path.h"
+#include "sessbox/service.h"
 
 static bool has_control(const char *text)
 {
@@ -118,7 +119,7 @@ const struct sb_key sb_keys[] = {
 	  .help = "put the logins into a container" },
 	{ "OnFailure", SESSION(on_failure), CHOICE(on_failure_words), .preset = "deny",
 	  .expected = "deny or allow", .help = "what happens to a login that cannot be contained" },
-	{ "AllowServices", SESSION(allow_services), WORDS(is_service), .preset = "sshd",
+	{ "AllowServices", SESSION(allow_services), WORDS(is_service), .preset = SB_SERVICE_NAMES,
 	  .expected = "names of PAM services",
 	  .help = "PAM services a contained user may log in through" },
 	{ "TimeoutSec", SESSION(timeout_ms), NUMBER(SB_TYPE_SPAN, 1000, 10 * MINUTE),

@@ -10,6 +10,7 @@
 #include "sessbox/io.h"
 #include "sessbox/ns.h"
 #include "sessbox/proc.h"
+#include "sessbox/service.h"
 #include "sessbox/str.h"
 #include "sessbox/sys.h"
 #include "sessbox/utmp.h"
@@ -22,20 +23,50 @@
 /* How long v2 may take to kill frozen processes, and v1 to begin with it. */
 #define FROZEN_DEATH_MS 200
 
+/* Does another session of the container have the terminal, too? (su, suspended, and su again) */
+static bool shares_terminal(const struct sb_user_dir *user, const struct sb_session_record *rec)
+{
+	cleanup_free uint32_t *ids = NULL;
+	ssize_t n = sb_session_list(user->fd, &ids);
+	for (ssize_t i = 0; i < n; i++) {
+		struct sb_session_record other;
+		if (ids[i] != rec->id &&
+		    sb_session_load(user->fd, "sessions", ids[i], &other) == 0 &&
+		    other.container == rec->container && strcmp(other.terminal, rec->terminal) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* A container that ends takes it along. */
+static void give_terminal_back(const struct sb_user_dir *user, const struct sb_session_record *rec)
+{
+	cleanup_fd int init = -1;
+	if (!*rec->terminal || shares_terminal(user, rec))
+		return;
+	if (sb_container_ask(user->fd, rec->container, NULL, -1, sb_now_ms() + ASK_MS, &init) ==
+	    SB_CONTAINER_RUNNING)
+		sb_terminal_detach(init, rec->terminal);
+}
+
 void sb_session_forget(struct sb_user_dir *user, uint32_t session)
 {
 	char name[48];
-	struct sb_session_record rec;
+	struct sb_session_record rec = { .id = session };
 	snprintf(name, sizeof(name), "sessions/%u-utmp", session);
 	cleanup_fd int utmp = openat(user->fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	sb_utmp_logout(session);
-	if (utmp >= 0 && sb_session_load(user->fd, "sessions", session, &rec) == 0) {
-		const struct sb_utmp_login login = { .session = session,
-						     .caller = (pid_t)rec.caller,
-						     .user = rec.user,
-						     .host = rec.from };
+	bool known = sb_session_load(user->fd, "sessions", session, &rec) == 0;
+	bool has_line = sb_service_has(sb_service_find(rec.service), SB_SERVICE_LINE);
+	const struct sb_utmp_login login = { .session = session,
+					     .caller = (pid_t)rec.caller,
+					     .user = rec.user,
+					     .host = rec.from,
+					     .line = has_line ? rec.terminal : NULL };
+	sb_utmp_logout(&login);
+	if (utmp >= 0 && known)
 		sb_utmp_history(&login, rec.since, utmp);
-	}
+	if (known)
+		give_terminal_back(user, &rec);
 	sb_session_remove(user->fd, session);
 }
 

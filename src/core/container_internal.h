@@ -79,6 +79,27 @@ int sb_session_check_number(struct sb_user_dir *user, const struct sb_policy *po
 int sb_creation_become_init(struct sb_creation *c, const struct sb_cgroup_entry *entry,
 			    int *error_pipe, struct sb_err *err);
 
+/* ---- container_tty.c ---- */
+
+#define SB_TERMINAL_MAX 32
+
+struct sb_terminal {
+	int mount;		    /* detached clone of its node, -1 = none */
+	char line[SB_TERMINAL_MAX]; /* as login records name it: "pts/3", "tty1"; "" = unknown */
+};
+
+/*
+ * The host's terminal that a descriptor stands for, by its inode. 0, or a negative errno: it is
+ * none, or one of another devpts; then ret->line is empty, or it is known and cannot be cloned.
+ */
+int sb_terminal_find(int tty, struct sb_terminal *ret);
+bool sb_terminal_is_pts(const char *line);
+
+/* Shows it in the container; called in its mount namespace. 0 or a negative errno. */
+int sb_terminal_attach(const struct sb_terminal *terminal);
+/* The end of that. Goes there by init's pidfd, and comes back. */
+void sb_terminal_detach(int init, const char *line);
+
 /* ---- container_collect.c; the user's lock is held in these ---- */
 
 /* Removes the container if its init is gone, and tells whether it did. */

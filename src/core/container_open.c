@@ -9,6 +9,7 @@
 #include "sessbox/mount.h"
 #include "sessbox/ns.h"
 #include "sessbox/proc.h"
+#include "sessbox/service.h"
 #include "sessbox/str.h"
 #include "sessbox/sys.h"
 #include "sessbox/utmp.h"
@@ -25,8 +26,10 @@ struct opening {
 	struct sb_session_record session;
 	struct sb_container_record container;
 	struct sb_session_grant grant;
-	int caller;   /* pidfd */
-	bool created; /* the container is this login's */
+	const struct sb_service *service; /* NULL = no row */
+	struct sb_terminal terminal;	  /* that the caller brings */
+	int caller;			  /* pidfd */
+	bool created;			  /* the container is this login's */
 };
 
 static const struct sb_policy *policy_of(const struct opening *o)
@@ -95,6 +98,25 @@ static int note_session(void *ctx, struct sb_err *err)
 	/* The directory the container shows as its own must be there before the container. */
 	cleanup_fd int self = sb_open_dir(o->user.fd, "self", 0750);
 	return self < 0 ? sb_fail(err, self, "make the directory 'self'") : 0;
+}
+
+static int find_terminal(void *ctx, struct sb_err *err)
+{
+	struct opening *o = ctx;
+	const struct sb_session_request *q = o->creation.request;
+	if (!sb_service_has(o->service, SB_SERVICE_BRINGS_TTY))
+		return 0;
+	/* Without one that can be shown the login goes on. */
+	sb_terminal_find(q->tty, &o->terminal);
+	/* With one that has another name inside this program would end, or come up on another
+	 * terminal of the tenant's. -ELOOP: which one it is he chooses himself. */
+	if (sb_service_has(o->service, SB_SERVICE_LINE) && sb_terminal_is_pts(o->terminal.line) &&
+	    sb_proc_mentions(q->caller, "util-linux"))
+		return sb_fail_plain(err, ELOOP,
+				     "this login opens its terminal by name, and '%s' is none "
+				     "inside: use su, or ssh",
+				     o->terminal.line);
+	return sb_copy(o->session.terminal, sizeof(o->session.terminal), o->terminal.line);
 }
 
 /* Joins the container if its init answers; -EAGAIN = look for another. */
@@ -270,6 +292,8 @@ static int make_scratch(void *ctx, struct sb_err *err)
 	struct opening *o = ctx;
 	const struct sb_clone how = { .attr = MOUNT_ATTR_NOSUID };
 	char name[48];
+	if (!sb_service_has(o->service, SB_SERVICE_SCRATCH))
+		return 0;
 	if (access(SB_WTMP_FILE, F_OK) == 0) {
 		o->grant.wtmp = sb_mount_clone(AT_FDCWD, "/dev/null", &how);
 		if (o->grant.wtmp < 0)
@@ -288,21 +312,35 @@ static int make_scratch(void *ctx, struct sb_err *err)
  * The one look into a container's tree that root takes by name: /dev and /dev/pts are root's and
  * were mounted by us; links are refused all the same.
  */
-static int clone_devpts(void *ctx, struct sb_err *err)
+static int clone_devpts(void)
 {
-	struct opening *o = ctx;
 	const struct open_how how = { .flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
 				      .resolve = RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS };
 	const struct sb_clone clone = { .attr = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC };
+	cleanup_fd int pts = sys_openat2(AT_FDCWD, "/dev/pts", &how);
+	return pts < 0 ? -errno : sb_mount_clone(pts, "", &clone);
+}
+
+/* Both ways: the caller sees the container's terminals, the container the caller's. */
+static int share_terminals(void *ctx, struct sb_err *err)
+{
+	struct opening *o = ctx;
+	bool makes = sb_service_has(o->service, SB_SERVICE_MAKES_PTS);
+	if (!makes && o->terminal.mount < 0)
+		return 0;
 	cleanup_fd int host = sb_ns_open(getpid(), "mnt");
 	if (host < 0 || setns(o->grant.init, CLONE_NEWNS) < 0)
 		return sb_fail(err, host < 0 ? host : errno, "look into the container");
-	cleanup_fd int pts = sys_openat2(AT_FDCWD, "/dev/pts", &how);
-	o->grant.devpts = pts < 0 ? -errno : sb_mount_clone(pts, "", &clone);
+	if (makes)
+		o->grant.devpts = clone_devpts();
+	/* Without it the login goes on. */
+	if (o->terminal.mount >= 0)
+		sb_terminal_attach(&o->terminal);
 	if (setns(host, CLONE_NEWNS) < 0)
 		return sb_fail(err, errno, "return to the host's mount namespace");
-	return o->grant.devpts < 0 ? sb_fail(err, o->grant.devpts, "clone the container's devpts")
-				   : 0;
+	return makes && o->grant.devpts < 0
+		       ? sb_fail(err, o->grant.devpts, "clone the container's devpts")
+		       : 0;
 }
 
 static void parse_groups(struct sb_session_grant *grant, const char *text)
@@ -326,11 +364,15 @@ static int write_utmp(void *ctx, struct sb_err *err)
 {
 	struct opening *o = ctx;
 	const struct sb_session_request *q = o->creation.request;
+	bool lines = sb_service_has(o->service, SB_SERVICE_LINE);
 	const struct sb_utmp_login login = { .session = o->session.id,
 					     .caller = q->caller,
 					     .user = q->policy->user,
-					     .host = q->from };
+					     .host = q->from,
+					     .line = lines ? o->terminal.line : NULL };
 	(void)err;
+	if (lines ? !*o->terminal.line : !sb_service_has(o->service, SB_SERVICE_SCRATCH))
+		return 0;
 	o->grant.unrecorded = sb_utmp_login(&login) < 0;
 	return 0;
 }
@@ -340,6 +382,7 @@ static const struct sb_step open_steps[] = {
 	{ "cgroup", find_cgroup, NULL }, /* what is made in it goes with the user */
 	{ "number of sessions", count_sessions, NULL },
 	{ "session", note_session, NULL },
+	{ "terminal", find_terminal, NULL },
 	{ "container", find_or_create, leave },
 	{ "leftovers", drop_leftovers, NULL },
 	{ "refresh", refresh_joined, NULL },
@@ -349,7 +392,7 @@ static const struct sb_step open_steps[] = {
 	{ "login record", write_utmp, NULL },
 	/* While a new container was being built all else has been done. */
 	{ "container is up", await_container, NULL },
-	{ "terminals", clone_devpts, NULL },
+	{ "terminals", share_terminals, NULL },
 };
 
 const struct sb_step_table sb_session_tables[] = {
@@ -376,6 +419,8 @@ int sb_session_open(const struct sb_session_request *request, struct sb_session_
 					.utmp = -1,
 					.wtmp = -1,
 					.cgroup = { .clone_fd = -1 } },
+			     .service = sb_service_find(request->service),
+			     .terminal = { .mount = -1 },
 			     .caller = -1 };
 	sb_creation_init(&o.creation);
 	sb_cgroup_tenant(o.creation.cgroup_name, request->policy->uid);
@@ -388,6 +433,7 @@ int sb_session_open(const struct sb_session_request *request, struct sb_session_
 	sb_cgroup_close(o.creation.cg);
 	sb_user_close(&o.user);
 	sb_close(&o.creation.run_fd);
+	sb_close(&o.terminal.mount);
 	sb_close(&o.caller);
 	return r;
 }

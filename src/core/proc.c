@@ -70,6 +70,24 @@ uint32_t sb_proc_audit_session(pid_t pid)
 	return (uint32_t)strtoul(buf, NULL, 10);
 }
 
+bool sb_proc_mentions(pid_t pid, const char *text)
+{
+	char path[48], buf[65536];
+	size_t kept = 0, len = strlen(text);
+	snprintf(path, sizeof(path), "/proc/%d/exe", pid);
+	cleanup_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n;
+	while (fd >= 0 && (n = read(fd, buf + kept, sizeof(buf) - kept)) > 0) {
+		size_t have = kept + (size_t)n;
+		if (memmem(buf, have, text, len))
+			return true;
+		/* What may be the text's beginning is looked at again with what follows. */
+		kept = have < len - 1 ? have : len - 1;
+		memmove(buf, buf + have - kept, kept);
+	}
+	return false;
+}
+
 void sb_proc_tty_name(int tty_nr, char *buf, size_t size)
 {
 	/* The kernel's encoding of dev_t in /proc/PID/stat: minor in bits 0-7 and 20-31. */

@@ -55,6 +55,7 @@ static const struct field session_fields[] = {
 	FIELD(FIELD_TEXT, sb_session_record, class_name, "Class"),
 	FIELD(FIELD_TEXT, sb_session_record, service, "Service"),
 	FIELD(FIELD_TEXT, sb_session_record, from, "From"),
+	FIELD(FIELD_TEXT, sb_session_record, terminal, "Terminal"),
 };
 
 #define RECORD_MAX 8192

@@ -21,11 +21,16 @@
 #define RECORDS_MAX 100000
 #define LOCK_MS 200
 
-static void line_of(char *line, uint32_t session)
+#define LINE_SIZE sizeof(((struct utmpx *)0)->ut_line)
+
+static void line_of(char *line, const struct sb_utmp_login *login)
 {
-	char buf[sizeof(((struct utmpx *)0)->ut_line)];
+	char buf[LINE_SIZE];
 	memset(buf, 0, sizeof(buf));
-	snprintf(buf, sizeof(buf), LINE_PREFIX "%u", session);
+	if (login->line)
+		memcpy(buf, login->line, strnlen(login->line, sizeof(buf)));
+	else
+		snprintf(buf, sizeof(buf), LINE_PREFIX "%u", login->session);
 	memcpy(line, buf, sizeof(buf));
 }
 
@@ -94,6 +99,24 @@ static int choose_id(int fd, char *id, uint32_t session)
 	return -ENOSPC;
 }
 
+/* The terminal's record is there already, getty's, or it gets the id that login would give it. */
+static int find_line_id(int fd, char *id, const char *line)
+{
+	size_t n, len = strnlen(line, LINE_SIZE);
+	cleanup_free struct utmpx *all = read_all(fd, &n);
+	if (!all)
+		return -EFBIG;
+	for (size_t i = 0; i < n; i++) {
+		if (all[i].ut_type < INIT_PROCESS || strnlen(all[i].ut_line, LINE_SIZE) != len ||
+		    memcmp(all[i].ut_line, line, len) != 0)
+			continue;
+		memcpy(id, all[i].ut_id, sizeof(all[i].ut_id));
+		return 0;
+	}
+	put_field(id, sizeof(all[0].ut_id), len > 3 ? line + 3 : line);
+	return 0;
+}
+
 /*
  * Opens a record file under the lock that glibc and login programs take. Everybody who may read the
  * file can hold it, and pututxline(3) would wait ten seconds for him: we do not.
@@ -134,7 +157,7 @@ static void fill(struct utmpx *u, const struct sb_utmp_login *login)
 	memset(u, 0, sizeof(*u));
 	u->ut_type = USER_PROCESS;
 	u->ut_pid = login->caller;
-	line_of(u->ut_line, login->session);
+	line_of(u->ut_line, login);
 	put_field(u->ut_user, sizeof(u->ut_user), login->user);
 	put_field(u->ut_host, sizeof(u->ut_host), login->host ? login->host : "");
 	put_now(u);
@@ -156,22 +179,25 @@ int sb_utmp_login(const struct sb_utmp_login *login)
 		return fd == -ENOENT ? 0 : fd;
 	struct utmpx u;
 	fill(&u, login);
-	int r = choose_id(fd, u.ut_id, login->session);
+	int r = login->line ? find_line_id(fd, u.ut_id, login->line)
+			    : choose_id(fd, u.ut_id, login->session);
 	return r < 0 ? r : put_record(fd, &u);
 }
 
-int sb_utmp_logout(uint32_t session)
+int sb_utmp_logout(const struct sb_utmp_login *login)
 {
 	cleanup_fd int fd = open_locked(SB_UTMP_FILE, O_RDWR);
 	if (fd < 0)
 		return fd == -ENOENT ? 0 : fd;
-	char line[sizeof(((struct utmpx *)0)->ut_line)];
+	char line[LINE_SIZE];
 	size_t n;
 	cleanup_free struct utmpx *all = read_all(fd, &n);
-	line_of(line, session);
+	line_of(line, login);
 	for (size_t i = 0; all && i < n; i++) {
 		struct utmpx *u = &all[i];
 		if (u->ut_type != USER_PROCESS || memcmp(u->ut_line, line, sizeof(line)) != 0)
+			continue;
+		if (login->line && u->ut_pid != login->caller)
 			continue;
 		bury(u);
 		return put_record(fd, u);

@@ -21,6 +21,7 @@ void sb_answer_init(struct sb_answer *answer)
 	*answer = (struct sb_answer){ .reply = { .magic = SB_PROTO_MAGIC,
 						 .version = SB_PROTO_VERSION,
 						 .verdict = SB_VERDICT_FAIL },
+				      .tty = -1,
 				      .grant = { .init = -1,
 						 .devpts = -1,
 						 .utmp = -1,
@@ -31,6 +32,7 @@ void sb_answer_init(struct sb_answer *answer)
 void sb_answer_clear(struct sb_answer *answer)
 {
 	sb_session_grant_close(&answer->grant);
+	sb_close(&answer->tty);
 }
 
 static void say(struct sb_answer *answer, enum sb_verdict verdict, const char *to_user,
@@ -72,6 +74,7 @@ static void fill_reply(struct sb_answer *answer)
 	const struct sb_session_grant *grant = &answer->grant;
 	reply->session = grant->session;
 	reply->ns_flags = grant->ns_flags;
+	reply->flags |= grant->devpts >= 0 ? SB_REPLY_DEVPTS : 0;
 	reply->flags |= grant->utmp >= 0 ? SB_REPLY_UTMP : 0;
 	reply->flags |= grant->wtmp >= 0 ? SB_REPLY_WTMP : 0;
 	reply->n_groups = (uint32_t)grant->n_groups;
@@ -112,6 +115,7 @@ static void open_session(const struct sb_request *request, const struct sb_polic
 		.shell = request->shell,
 		.service = request->service,
 		.from = request->rhost,
+		.tty = answer->tty,
 		.caller = getppid(),
 		.deadline = sb_now_ms() + (int64_t)policy->set.timeout_ms,
 		.list_groups = sb_answer_groups,
@@ -280,7 +284,8 @@ int sb_answer_send(const struct sb_answer *answer)
 	size_t n = 0;
 	if (answer->reply.verdict == SB_VERDICT_CONTAIN && grant->init >= 0) {
 		fds[n++] = grant->init;
-		fds[n++] = grant->devpts;
+		if (grant->devpts >= 0)
+			fds[n++] = grant->devpts;
 		if (grant->utmp >= 0)
 			fds[n++] = grant->utmp;
 		if (grant->wtmp >= 0)

@@ -12,6 +12,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -29,12 +30,13 @@
 /* How long the helper of an account phase waits for the open that follows it. */
 #define STAY_MS 30000
 
-static int read_request(struct sb_request *q, int wait_ms, struct sb_err *err)
+static int read_request(struct sb_request *q, int *ret_tty, int wait_ms, struct sb_err *err)
 {
-	size_t n = 0;
+	size_t n = 1;
+	*ret_tty = -1;
 	int r = sb_wait_readable(SB_HELPER_SOCKET, sb_now_ms() + wait_ms);
 	if (r == 0)
-		r = sb_msg_recv(SB_HELPER_SOCKET, q, sizeof(*q), NULL, &n);
+		r = sb_msg_recv(SB_HELPER_SOCKET, q, sizeof(*q), ret_tty, &n);
 	if (r < 0)
 		return sb_fail(err, r, "read the request");
 	if (q->magic != SB_PROTO_MAGIC || q->version != SB_PROTO_VERSION)
@@ -49,12 +51,13 @@ static int read_request(struct sb_request *q, int wait_ms, struct sb_err *err)
 }
 
 /* The verdict, or a negative errno. */
-static int answer(const struct sb_request *request)
+static int answer(const struct sb_request *request, int tty)
 {
 	struct sb_answer answer;
 	alarm(SB_TIMEOUT_DEFAULT + 1);
 	sb_answer_announce(SB_TIMEOUT_DEFAULT * 1000);
 	sb_answer_init(&answer);
+	answer.tty = tty;
 	sb_answer_request(request, &answer);
 	int r = sb_answer_send(&answer);
 	if (r == 0)
@@ -82,24 +85,25 @@ static int serve(void)
 	struct sb_request request;
 	struct sb_err err = { 0 };
 	pid_t caller = getppid();
+	int tty;
 	sb_log_open("sessbox-helper");
 	/* Who made the socket; once he is gone our parent is somebody else. */
 	if (peer_of(SB_HELPER_SOCKET) != caller)
 		return 1;
 	alarm(SB_TIMEOUT_DEFAULT + 1);
-	int r = read_request(&request, REQUEST_MS, &err);
+	int r = read_request(&request, &tty, REQUEST_MS, &err);
 	if (r < 0) {
 		sb_log(LOG_ERR, "%s", err.msg);
 		return 1;
 	}
-	if (answer(&request) != SB_VERDICT_CONTAIN || request.op != SB_OP_ACCOUNT)
+	if (answer(&request, tty) != SB_VERDICT_CONTAIN || request.op != SB_OP_ACCOUNT)
 		return 0;
 	/* The open of the same login may follow; if not, the caller closes the socket. */
 	alarm(0);
-	r = read_request(&request, STAY_MS, &err);
+	r = read_request(&request, &tty, STAY_MS, &err);
 	if (r < 0 || request.op != SB_OP_OPEN || getppid() != caller)
 		return 0;
-	answer(&request);
+	answer(&request, tty);
 	return 0;
 }
 
@@ -129,6 +133,20 @@ static void raise_limits(void)
 		if (setrlimit(limits[i].resource, &want) < 0)
 			setrlimit(limits[i].resource, &now);
 	}
+}
+
+/* A set-uid caller (su) has the scheduling of whoever started it, who could slow others' logins
+ * down through a helper that holds a lock. Where it cannot be changed we live with it. */
+static void shed_scheduling(void)
+{
+	const struct sched_param none = { 0 };
+	cpu_set_t all;
+	memset(&all, 0xff, sizeof(all));
+	if (sched_getscheduler(0) != SCHED_OTHER)
+		sched_setscheduler(0, SCHED_OTHER, &none);
+	if (getpriority(PRIO_PROCESS, 0) > 0)
+		setpriority(PRIO_PROCESS, 0, 0);
+	sched_setaffinity(0, sizeof(all), &all);
 }
 
 static int hold(void)
@@ -181,6 +199,7 @@ int main(int argc, char **argv)
 {
 	umask(022);
 	raise_limits();
+	shed_scheduling();
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
 	if (prctl(PR_SET_DUMPABLE, 0) < 0 || chdir("/") < 0)

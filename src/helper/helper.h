@@ -9,6 +9,7 @@
 struct sb_answer {
 	struct sb_reply reply;
 	struct sb_session_grant grant;
+	int tty; /* came with the request: the caller's terminal, or -1 */
 };
 
 void sb_answer_init(struct sb_answer *answer);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -8,6 +9,7 @@
 #include "check.h"
 #include "rows.h"
 #include "sessbox/proto.h"
+#include "sessbox/service.h"
 
 /* The entry that has the last word in a class, or NULL. */
 static const struct sb_entry *entry_of(const struct sb_class *class, const char *key)
@@ -19,10 +21,18 @@ static const struct sb_entry *entry_of(const struct sb_class *class, const char 
 	return found;
 }
 
+static bool can_be_contained(const char *name)
+{
+	const struct sb_service *service = sb_service_find(name);
+	return service && service->join != SB_JOIN_NONE;
+}
+
 static void check_class(const struct ctl_host *host, const struct sb_class *class,
 			struct ctl_findings *findings)
 {
+	char fix[160];
 	struct sb_settings set = { 0 };
+	snprintf(fix, sizeof(fix), "leave it out; those that can be are %s", SB_SERVICE_NAMES);
 	const struct sb_entry *e = entry_of(class, "OnFailure");
 	if (e && sb_config_parse_value(e->key, e->text, &set, NULL) == 0 &&
 	    set.on_failure == SB_ON_FAILURE_ALLOW)
@@ -32,8 +42,8 @@ static void check_class(const struct ctl_host *host, const struct sb_class *clas
 	e = entry_of(class, "AllowServices");
 	if (e && sb_config_parse_value(e->key, e->text, &set, NULL) == 0)
 		for (size_t i = 0; i < set.allow_services.n; i++)
-			if (strcmp(set.allow_services.v[i], CTL_SERVICE_DEFAULT) != 0)
-				ctl_find(findings, CTL_WARNING, "AllowServices=sshd",
+			if (!can_be_contained(set.allow_services.v[i]))
+				ctl_find(findings, CTL_WARNING, fix,
 					 "%s:%u: [%s] allows '%s', whose sessions cannot be "
 					 "contained",
 					 host->config->files.v[e->file], e->line, class->name,

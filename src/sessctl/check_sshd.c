@@ -15,12 +15,10 @@
 
 #include "check.h"
 #include "sessbox/proc.h"
-#include "sessbox/proto.h"
+#include "sessbox/service.h"
 #include "sessbox/str.h"
 
 #define SSHD "/usr/sbin/sshd"
-
-static const char *const accepted[] = { SB_CRED_PROGRAMS };
 
 /* A line of `sshd -T` as it should be; "" = anything but what `bad` says. */
 static const struct {
@@ -161,17 +159,6 @@ static void scan_files(const struct ctl_host *host, struct ctl_findings *finding
 
 /* ---- the running ones ---- */
 
-static bool is_accepted(const char *exe)
-{
-	for (size_t i = 0; i < SB_ARRAY_SIZE(accepted); i++) {
-		size_t len = strlen(accepted[i]);
-		if (strncmp(accepted[i], exe, len) == 0 &&
-		    (!exe[len] || strcmp(exe + len, " (deleted)") == 0))
-			return true;
-	}
-	return false;
-}
-
 static void check_process(pid_t pid, struct ctl_findings *findings)
 {
 	char path[64], exe[512];
@@ -188,7 +175,7 @@ static void check_process(pid_t pid, struct ctl_findings *findings)
 	if (n < 0)
 		return;
 	exe[n] = '\0';
-	if (!is_accepted(exe))
+	if (!sb_service_runs(sb_service_find("sshd"), exe))
 		ctl_find(findings, CTL_ERROR, "run sshd as " SSHD,
 			 "process %d is '%s', which is not accepted with join=cred: tenants are "
 			 "refused",

@@ -18,6 +18,7 @@
 #include <linux/capability.h>
 #include <pwd.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -133,7 +134,8 @@ static char **past_done(char **words)
 {
 	int depth = 1;
 	for (; *words && depth > 0; words++)
-		depth += (strcmp(*words, "fork") == 0) - (strcmp(*words, "done") == 0);
+		depth += (strcmp(*words, "fork") == 0 || strcmp(*words, "rawfork") == 0) -
+			 (strcmp(*words, "done") == 0);
 	return words;
 }
 
@@ -159,6 +161,45 @@ static void fork_child(char *arg)
 		report("child exit %d", WEXITSTATUS(status));
 	else
 		report("child signal %d", WTERMSIG(status));
+}
+
+/* A child that the C library knows nothing of. */
+static void fork_raw(char *arg)
+{
+	int status;
+	(void)arg;
+	pid_t pid = (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+	if (pid == 0)
+		return;
+	rest = past_done(rest);
+	waitpid(pid, &status, 0);
+	report("child exit %d", WIFEXITED(status) ? WEXITSTATUS(status) : -1);
+}
+
+/* What a child of vfork gets when it becomes the user. */
+static void fork_light(char *arg)
+{
+	int status;
+	uid_t uid = (uid_t)atoi(arg);
+	pid_t pid = vfork();
+	if (pid == 0)
+		_exit(syscall(SYS_setresuid, uid, uid, uid) < 0 ? errno : 0);
+	waitpid(pid, &status, 0);
+	report("setuid %d", WEXITSTATUS(status));
+}
+
+/* Another program of root's, which becomes the user. */
+static void spawn(char *arg)
+{
+	char fd[16], word[32];
+	char *argv[] = { (char *)"driver", fd, word, NULL };
+	int status;
+	pid_t pid;
+	snprintf(fd, sizeof(fd), "%d", report_fd);
+	snprintf(word, sizeof(word), "setuid=%s", arg);
+	fcntl(report_fd, F_SETFD, 0);
+	if (posix_spawn(&pid, "/proc/self/exe", NULL, NULL, argv, NULL) == 0)
+		waitpid(pid, &status, 0);
 }
 
 /* Only a child comes to it: its parent went past. */
@@ -208,6 +249,12 @@ static void swap_uid(char *arg)
 	int there = seteuid((uid_t)atoi(arg)) < 0 ? errno : 0;
 	int back = seteuid(0) < 0 ? errno : 0;
 	report("swap %d %d", there, back);
+}
+
+/* And stays there. */
+static void lower_uid(char *arg)
+{
+	report("lower %d", seteuid((uid_t)atoi(arg)) < 0 ? errno : 0);
 }
 
 /* A saved uid to go to without a capability, as programs have that lower their euid for a while. */
@@ -286,12 +333,16 @@ static const struct {
 	{ "end", end },
 	{ "state", state },
 	{ "fork", fork_child },
+	{ "rawfork", fork_raw },
+	{ "vfork", fork_light },
+	{ "spawn", spawn },
 	{ "done", done },
 	{ "vanish", vanish },
 	{ "exec", exec_self },
 	{ "setuid", set_uid },
 	{ "setgid", set_gid },
 	{ "swap", swap_uid },
+	{ "lower", lower_uid },
 	{ "saved", save_uid },
 	{ "drop", drop_cap },
 	{ "initgroups", init_groups },

@@ -34,11 +34,12 @@ STUBS = {
 # refused at open alone: at the account phase nothing is looked at but the verdict
 OPEN_STUBS = {
     'nothing handed over': (answering(says(reply(CONTAIN))), 'incomplete'),
-    'too little': (answering(says(reply(CONTAIN), '[init, files[0]]')), 'incomplete'),
-    'too little with records': (answering(says(reply(CONTAIN, flags=3), '[init, *files[:3]]')), 'incomplete'),
-    'too many groups': (answering(says(reply(CONTAIN, groups=257), '[init, *files[:3]]')), 'incomplete'),
-    'no mount': (answering(says(reply(CONTAIN), '[init, *files[:3]]')), '/dev/pts'),
-    'no records': (answering(says(reply(CONTAIN, flags=3), '[init, *files[:5]]')), '/dev/pts'),
+    'too little': (answering(says(reply(CONTAIN, flags=8), '[init, files[0]]')), 'incomplete'),
+    'no terminals': (answering(says(reply(CONTAIN), '[init, *files[:3]]')), 'incomplete'),
+    'too little with records': (answering(says(reply(CONTAIN, flags=11), '[init, *files[:3]]')), 'incomplete'),
+    'too many groups': (answering(says(reply(CONTAIN, flags=8, groups=257), '[init, *files[:3]]')), 'incomplete'),
+    'no mount': (answering(says(reply(CONTAIN, flags=8), '[init, *files[:3]]')), '/dev/pts'),
+    'no records': (answering(says(reply(CONTAIN, flags=11), '[init, *files[:5]]')), '/dev/pts'),
 }
 
 
@@ -142,7 +143,7 @@ def test_verdicts_at_open():
 
 
 def test_failure_of_our_own_steps_when_allowed():
-    with place(answering(says(reply(CONTAIN, flags=4), '[init, *files[:3]]'))):
+    with place(answering(says(reply(CONTAIN, flags=12), '[init, *files[:3]]'))):
         seen = drive(TENANT, 'state=before', 'open', 'state=after', *child('alice', 'setuid=3001'), 'close')
     assert seen.code('open') == IGNORE
     assert seen.codes('setuid') == [0]

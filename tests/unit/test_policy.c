@@ -235,7 +235,7 @@ static void presets(void **state)
 	assert_true(!s->contain && s->private_tmp && s->private_ipc && s->private_uts);
 	assert_false(s->private_network);
 	assert_int_equal(s->on_failure, SB_ON_FAILURE_DENY);
-	assert_int_equal(s->allow_services.n, 1);
+	assert_int_equal(s->allow_services.n, 8);
 	assert_string_equal(s->allow_services.v[0], "sshd");
 	assert_true(s->timeout_ms == 10000 && s->timeout_stop_ms == 5000);
 	assert_true(s->kill_user_processes && s->linger_ms == 0 && s->sessions_max == SB_INFINITY);
@@ -277,7 +277,7 @@ static void origins(void **state)
 	(void)state;
 	cleanup_config struct sb_config *config =
 		load_text("[Defaults]\nBindPaths=/d\nTasksMax=1\n" CLASS(
-				  "u", ANN, "BindPaths+=/u\nTasksMax=3\nAllowServices+='su-l'\n")
+				  "u", ANN, "BindPaths+=/u\nTasksMax=3\nAllowServices+='xrdp'\n")
 				  CLASS("r", UIDS, "BindPaths+='/r 1'\nTasksMax=2\n"),
 			  "[u]\nBindPaths+=/v\n");
 	cleanup_policy struct sb_policy *p = resolve(config);
@@ -296,9 +296,11 @@ static void origins(void **state)
 	assert_non_null(strstr(o->overrode.v[0], "TasksMax=2 from [r] in /"));
 	assert_non_null(strstr(o->overrode.v[1], "TasksMax=1 from [defaults] in /"));
 	o = &p->origins[sb_key_find("AllowServices") - sb_keys];
-	assert_string_equal(o->overrode.v[0], "AllowServices=sshd built in, extended");
-	assert_int_equal(p->set.allow_services.n, 2);
-	assert_string_equal(p->set.allow_services.v[1], "su-l");
+	assert_string_equal(o->overrode.v[0],
+			    "AllowServices=sshd su su-l runuser runuser-l login cron atd built in, "
+			    "extended");
+	assert_int_equal(p->set.allow_services.n, 9);
+	assert_string_equal(p->set.allow_services.v[8], "xrdp");
 }
 
 /* Which hash a change of one key moves. */

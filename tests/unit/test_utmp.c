@@ -31,7 +31,7 @@ static void one_session(void **state)
 	assert_in_range(u.ut_tv.tv_sec - now, 0, 10);
 
 	struct utmpx before = u;
-	assert_int_equal(sb_utmp_logout(7), 0);
+	assert_int_equal(log_out(7), 0);
 	u = record_at(0);
 	assert_int_equal(count_records(), 1);
 	assert_int_equal(u.ut_type, DEAD_PROCESS);
@@ -95,7 +95,7 @@ static void strangers_stay(void **state)
 	assert_int_equal(read_records(after, 8), 5);
 	assert_memory_equal(before, after, sizeof(before));
 	assert_memory_not_equal(after[4].ut_id, taken, sizeof(taken));
-	assert_int_equal(sb_utmp_logout(5), 0);
+	assert_int_equal(log_out(5), 0);
 	assert_int_equal(read_records(after, 8), 5);
 	assert_memory_equal(before, after, sizeof(before));
 	assert_int_equal(after[4].ut_type, DEAD_PROCESS);
@@ -110,8 +110,8 @@ static void dead_ones_are_reused(void **state)
 		assert_int_equal(log_in(i, "ann", ""), 0);
 		assert_int_equal(log_in(i + 1, "bob", ""), 0);
 		assert_int_equal(count_records(), 3);
-		assert_int_equal(sb_utmp_logout(i), 0);
-		assert_int_equal(sb_utmp_logout(i + 1), 0);
+		assert_int_equal(log_out(i), 0);
+		assert_int_equal(log_out(i + 1), 0);
 	}
 	assert_int_equal(log_in(50, "ann", ""), 0);
 	assert_int_equal(count_records(), 3);
@@ -126,14 +126,14 @@ static void logout_of_one(void **state)
 	for (size_t i = 0; i < SB_ARRAY_SIZE(sessions); i++)
 		assert_int_equal(log_in(sessions[i], "ann", ""), 0);
 	add_foreign(USER_PROCESS, "sb-1", "x");
-	assert_int_equal(sb_utmp_logout(1), 0);
+	assert_int_equal(log_out(1), 0);
 	assert_int_equal(record_at(0).ut_type, USER_PROCESS);
 	assert_int_equal(record_at(1).ut_type, DEAD_PROCESS);
 	assert_int_equal(record_at(2).ut_type, USER_PROCESS);
 	assert_int_equal(record_at(3).ut_type, USER_PROCESS);
 	struct utmpx dead = record_at(1);
-	assert_int_equal(sb_utmp_logout(1), 0);
-	assert_int_equal(sb_utmp_logout(2), 0);
+	assert_int_equal(log_out(1), 0);
+	assert_int_equal(log_out(2), 0);
 	struct utmpx after = record_at(1);
 	assert_memory_equal(&after, &dead, sizeof(dead));
 	assert_int_equal(count_records(), 4);
@@ -144,7 +144,7 @@ static void no_records_kept(void **state)
 	(void)state;
 	assert_int_equal(unlink(SB_UTMP_FILE), 0);
 	assert_int_equal(log_in(1, "ann", ""), 0);
-	assert_int_equal(sb_utmp_logout(1), 0);
+	assert_int_equal(log_out(1), 0);
 	assert_false(is_there(AT_FDCWD, SB_UTMP_FILE));
 }
 
@@ -155,16 +155,57 @@ static void records_behind_a_link(void **state)
 	put_text(AT_FDCWD, "/run/elsewhere", "");
 	assert_int_equal(symlink("elsewhere", SB_UTMP_FILE), 0);
 	assert_int_equal(log_in(1, "ann", ""), -ELOOP);
-	assert_int_equal(sb_utmp_logout(1), -ELOOP);
+	assert_int_equal(log_out(1), -ELOOP);
 	assert_text(AT_FDCWD, "/run/elsewhere", "");
+}
+
+/* login's: the terminal's own record, getty's before, is written over, and dies with its caller. */
+static void line_of_a_terminal(void **state)
+{
+	static const struct sb_utmp_login l = {
+		.session = 3, .caller = 42, .user = "ann", .host = "", .line = "tty1"
+	};
+	struct sb_utmp_login later = l;
+	(void)state;
+	add_foreign(LOGIN_PROCESS, "tty10", "10");
+	add_foreign(LOGIN_PROCESS, "tty1", "1");
+	assert_int_equal(sb_utmp_login(&l), 0);
+	struct utmpx u = record_at(1);
+	assert_int_equal(count_records(), 2);
+	assert_int_equal(u.ut_type, USER_PROCESS);
+	assert_int_equal(u.ut_pid, 42);
+	ASSERT_FIELD(u.ut_line, "tty1");
+	ASSERT_FIELD(u.ut_id, "1");
+	ASSERT_FIELD(u.ut_user, "ann");
+	later.caller = 43;
+	assert_int_equal(sb_utmp_logout(&later), 0);
+	assert_int_equal(record_at(1).ut_type, USER_PROCESS);
+	assert_int_equal(sb_utmp_logout(&l), 0);
+	assert_int_equal(record_at(1).ut_type, DEAD_PROCESS);
+	assert_int_equal(record_at(0).ut_type, LOGIN_PROCESS);
+}
+
+/* One that has none yet gets the id that login gives it. */
+static void line_without_a_record(void **state)
+{
+	static const struct sb_utmp_login l = {
+		.session = 3, .caller = 42, .user = "ann", .host = "", .line = "pts/7"
+	};
+	(void)state;
+	add_foreign(USER_PROCESS, "pts/0", "ts/0");
+	assert_int_equal(sb_utmp_login(&l), 0);
+	assert_int_equal(count_records(), 2);
+	ASSERT_FIELD(record_at(1).ut_line, "pts/7");
+	ASSERT_FIELD(record_at(1).ut_id, "/7");
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(one_session),     TEST(long_and_missing_texts), TEST(ids_differ),
-		TEST(strangers_stay),  TEST(dead_ones_are_reused),   TEST(logout_of_one),
-		TEST(no_records_kept), TEST(records_behind_a_link),
+		TEST(one_session),	     TEST(long_and_missing_texts), TEST(ids_differ),
+		TEST(strangers_stay),	     TEST(dead_ones_are_reused),   TEST(logout_of_one),
+		TEST(no_records_kept),	     TEST(records_behind_a_link),  TEST(line_of_a_terminal),
+		TEST(line_without_a_record),
 	};
 	return cmocka_run_group_tests_name("utmp", tests, own_files, NULL);
 }

@@ -104,6 +104,12 @@ static inline int log_in(uint32_t session, const char *user, const char *remote)
 	return sb_utmp_login(&l);
 }
 
+static inline int log_out(uint32_t session)
+{
+	const struct sb_utmp_login l = { .session = session };
+	return sb_utmp_logout(&l);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 #endif
