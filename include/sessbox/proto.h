@@ -20,11 +20,9 @@
 #define SB_HELPER SB_LIBEXECDIR "/sessbox-helper"
 #define SB_INIT SB_LIBEXECDIR "/sessbox-init"
 
-/* Seconds a module waits for a helper that has not spoken yet: on a busy host it may start slowly.
- */
+/* Seconds a helper has to start, and then as many until it knows TimeoutSec=: on a busy host both
+ * may be slow. */
 #define SB_TIMEOUT_START 30
-/* Seconds a helper has until it knows TimeoutSec=, whose default it is. */
-#define SB_TIMEOUT_DEFAULT 10
 /* What the module adds to the helper's own deadline before it kills it. */
 #define SB_TIMEOUT_MARGIN 2
 

@@ -51,5 +51,5 @@ void sb_answer_drain(const struct sb_request *request)
 {
 	gid_t gids[SB_GROUPS_SENT_MAX];
 	if (request->flags & SB_REQUEST_GROUPS && !received)
-		receive(sb_now_ms() + SB_TIMEOUT_DEFAULT * 1000, gids, SB_GROUPS_SENT_MAX);
+		receive(sb_now_ms() + SB_TIMEOUT_START * 1000, gids, SB_GROUPS_SENT_MAX);
 }

@@ -54,8 +54,8 @@ static int read_request(struct sb_request *q, int *ret_tty, int wait_ms, struct 
 static int answer(const struct sb_request *request, int tty)
 {
 	struct sb_answer answer;
-	alarm(SB_TIMEOUT_DEFAULT + 1);
-	sb_answer_announce(SB_TIMEOUT_DEFAULT * 1000);
+	alarm(SB_TIMEOUT_START + 1);
+	sb_answer_announce(SB_TIMEOUT_START * 1000);
 	sb_answer_init(&answer);
 	answer.tty = tty;
 	sb_answer_request(request, &answer);
@@ -90,7 +90,7 @@ static int serve(void)
 	/* Who made the socket; once he is gone our parent is somebody else. */
 	if (peer_of(SB_HELPER_SOCKET) != caller)
 		return 1;
-	alarm(SB_TIMEOUT_DEFAULT + 1);
+	alarm(SB_TIMEOUT_START + 1);
 	int r = read_request(&request, &tty, REQUEST_MS, &err);
 	if (r < 0) {
 		sb_log(LOG_ERR, "%s", err.msg);
