@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * Does what sshd does around a login, and nothing else. It is bound over /usr/sbin/sshd, since the
- * module asks /proc/self/exe who its caller is. One run is one connection.
+ * Does what sshd does around a login, and nothing else; with a SERVICE, what that one's program does:
+ * su's child, say, is the tenant's when fork returns. It is bound over the program, since the module
+ * asks /proc/self/exe who its caller is. One run is one connection.
  *
  *   sshd once USER PAM_DIR    one login; prints its figures
  *   sshd open USER PAM_DIR    the same without an account phase in this process, as sshd has it
- * with keyboard-interactive authentication sshd hold USER PAM_DIR    prints "ready" inside a login
- * and ends it when its input ends
+ * with keyboard-interactive authentication
+ *   sshd hold USER PAM_DIR    prints "ready" inside a login and ends it when its input ends
+ *   PROGRAM once USER PAM_DIR SERVICE
  */
 #include <grp.h>
 #include <inttypes.h>
@@ -20,8 +22,10 @@
 #include <security/pam_appl.h>
 
 #include "driver.h"
+#include "sessbox/service.h"
 
 struct figures *figures;
+static const struct sb_service *service;
 
 static int converse(int n, const struct pam_message **messages, struct pam_response **ret,
 		    void *data)
@@ -46,7 +50,7 @@ static pam_handle_t *begin(const char *user, const char *dir, bool account)
 {
 	static const struct pam_conv conv = { converse, NULL };
 	pam_handle_t *pamh = NULL;
-	check(NULL, "pam_start", pam_start_confdir("sshd", user, &conv, dir, &pamh));
+	check(NULL, "pam_start", pam_start_confdir(service->name, user, &conv, dir, &pamh));
 	check(pamh, "PAM_RHOST", pam_set_item(pamh, PAM_RHOST, "127.0.0.1"));
 	check(pamh, "PAM_TTY", pam_set_item(pamh, PAM_TTY, "ssh"));
 	int64_t from = now_ns();
@@ -74,10 +78,9 @@ static void become_tenants(pam_handle_t *pamh, const struct passwd *pw, int64_t 
 	figures->fork = now_ns() - forked;
 	if (initgroups(pw->pw_name, pw->pw_gid) < 0)
 		die("initgroups");
-	figures->migrate = 0;
 	timeline_note(STRAND_LOGIN, "module", "inherited state");
 	int64_t from = now_ns();
-	int r = pam_setcred(pamh, PAM_ESTABLISH_CRED);
+	int r = service->join == SB_JOIN_CRED ? pam_setcred(pamh, PAM_ESTABLISH_CRED) : PAM_SUCCESS;
 	figures->child = now_ns() - from;
 	timeline_note(STRAND_LOGIN, "driver", "end");
 	_exit(r == PAM_SUCCESS ? 0 : 1);
@@ -89,6 +92,7 @@ static void run_child(pam_handle_t *pamh, const char *user)
 	const struct passwd *pw = getpwnam(user);
 	if (!pw)
 		die(user);
+	figures->migrate = 0;
 	int64_t from = now_ns();
 	pid_t pid = fork();
 	if (pid == 0)
@@ -122,8 +126,11 @@ static void hold(void)
 
 int main(int argc, char **argv)
 {
-	if (argc != 4)
-		die("usage: sshd once|open|hold USER PAM_DIR");
+	if (argc != 4 && argc != 5)
+		die("usage: sshd once|open|hold USER PAM_DIR [SERVICE]");
+	service = sb_service_find(argc == 5 ? argv[4] : "sshd");
+	if (!service)
+		die("no such service");
 	figures = mmap(NULL, sizeof(*figures), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
 		       -1, 0);
 	if (figures == MAP_FAILED)

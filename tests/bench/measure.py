@@ -17,6 +17,7 @@ from scene import DIR, FIRST, PROGRAMS, SECOND
 FEW, MANY = 20, 2000
 BLOCK = 10  # rounds between changes of the number of host mounts
 TRACED = 60
+CROWD = 4  # processes that log another user in without a pause, or only compute
 SETTLE = 0.01  # seconds for the kernel to clean up after one process before the next is measured
 SSH = ['ssh', '-F', 'none', '-i', str(DIR / 'key'), '-o', 'BatchMode=yes', '-o', 'LogLevel=ERROR',
        '-o', 'StrictHostKeyChecking=no', '-o', 'UserKnownHostsFile=/dev/null']
@@ -58,8 +59,19 @@ class Series:
         self.login('a' + suffix, FIRST)
         self.login('b' + suffix, SECOND)
 
+    def service(self, service, program):
+        """Where the child is reached by fork, that and the join are one."""
+        for name, user in (('a', FIRST), ('b', SECOND)):
+            t = run(program, 'once', user, scene.PAM_DIR, service)
+            if user == FIRST:
+                scene.gone(user)
+            child = t['child'] if service in scene.JOIN else t['fork']
+            self.add(f'{name} {service}', t['open'] - t['tree'] + child - t['migrate'])
+
     def round(self):
         self.ours('')
+        for service, program in scene.SERVICES.items():
+            self.service(service, program)
         self.login('a alone', FIRST, 'open')
         self.login('b alone', SECOND, 'open')
         nothing = PROGRAMS / 'nothing'
@@ -97,6 +109,32 @@ def measure_logins(series, rounds):
             for i in block:
                 series.ours(' many')
     return mounts
+
+
+@contextlib.contextmanager
+def crowd(command):
+    """Some processes that do this over and over."""
+    loop = ['sh', '-c', f'while :; do {command}; done']
+    busy = [subprocess.Popen(loop, stdout=subprocess.DEVNULL) for _ in range(CROWD)]
+    try:
+        yield
+    finally:
+        for process in busy:
+            process.terminate()  # not the login it waits for
+            process.wait()
+
+
+def measure_storm(series, rounds):
+    """A user's second login while another's come in all the time, and while the processors are as
+    busy with something that has nothing to do with logins."""
+    commands = {'b storm': f'{scene.SSHD} once {FIRST} {scene.PAM_DIR}', 'b busy': ':'}
+    for first in range(0, rounds, BLOCK):
+        for name, command in commands.items():
+            with crowd(command):
+                for i in range(first, min(first + BLOCK, rounds)):
+                    series.login(name, SECOND)
+                    progress(name, i, rounds)
+            scene.gone(FIRST)
 
 
 def measure_ssh(series, rounds):
@@ -221,6 +259,7 @@ def measure(rounds):
                     series.round()
                 series.samples.clear()
                 mounts = measure_logins(series, rounds)
+                measure_storm(series, rounds)
                 timelines = trace(min(rounds, TRACED))
         with scene.both_sshd():
             measure_ssh(series, rounds)

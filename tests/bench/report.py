@@ -9,6 +9,14 @@ import time
 
 RESAMPLES = 2000
 
+SERVICES = (
+    ('su', '`su`, its fork with it'),
+    ('runuser', '`runuser`, likewise'),
+    ('login', '`login`, likewise'),
+    ('cron', 'a job of cron'),
+    ('atd', 'a job of at, its fork with it'),
+)
+
 SERIES = (
     ('a', 'first login: a container is made (a)'),
     ('b', "second login: the user's container is joined (b)"),
@@ -20,6 +28,9 @@ SERIES = (
     ('pam_namespace', 'open of pam_namespace, for /tmp and /var/tmp alone'),
     ('a many', '(a) with {many} host mounts'),
     ('b many', '(b) with {many} host mounts'),
+    *((f'{kind} {name}', f'({kind}) by {title}') for name, title in SERVICES for kind in 'ab'),
+    ('b storm', '(b) while four others log another user in without a pause'),
+    ('b busy', '(b) while four others only compute'),
     ('a close', 'close of (a), which ends the container'),
     ('b close', 'close of (b)'),
     ('a account', 'account phase before (a)'),
@@ -44,6 +55,7 @@ TARGETS = (
     ('second login / bare system calls', 'b', 'c2', 2.0, False),
     ('first login, {many} / {few} host mounts', 'a many', 'a', 1.1, False),
     ('second login, {many} / {few} host mounts', 'b many', 'b', 1.1, False),
+    ('second login, in a storm of logins / on busy processors', 'b storm', 'b busy', 1.25, False),
     ('whole ssh, with / without: end of the interval', 'ssh with', 'ssh without', 1.1, True),
 )
 

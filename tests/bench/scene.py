@@ -50,6 +50,11 @@ session required pam_permit.so
 session required pam_sessbox.so open join=cred
 '''
 
+# The other services, by the programs that the driver stands in for.
+SERVICES = {'su': '/usr/bin/su', 'runuser': '/usr/sbin/runuser', 'login': '/usr/bin/login',
+            'cron': '/usr/sbin/cron', 'atd': '/usr/sbin/atd'}
+JOIN = {'cron': 'cred'}  # fork for all others
+
 # pam_namespace takes the caller itself into a mount namespace with a /tmp of the user's.
 NAMESPACE_DIR = DIR / 'pam-namespace.d'
 NAMESPACE_STACK = '''\
@@ -125,6 +130,8 @@ def make_idle_users():
 def make_files():
     PAM_DIR.mkdir(parents=True)
     (PAM_DIR / 'sshd').write_text(STACK)
+    for service in SERVICES:
+        (PAM_DIR / service).write_text(STACK.replace('join=cred', f'join={JOIN.get(service, "fork")}'))
     Path('/etc/security/sessbox.conf').write_text(CONFIG)
     sh('ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-f', str(DIR / 'host_key'))
     sh('ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-f', str(DIR / 'key'))
@@ -172,11 +179,15 @@ def drain_log():
 
 @contextlib.contextmanager
 def driver_as_sshd():
-    sh('mount', '--bind', str(PROGRAMS / 'driver'), SSHD)
+    """And as the other services' programs."""
+    places = [SSHD, *map(os.path.realpath, SERVICES.values())]
+    for place in places:
+        sh('mount', '--bind', str(PROGRAMS / 'driver'), place)
     try:
         yield
     finally:
-        sh('umount', SSHD)
+        for place in places:
+            sh('umount', place)
 
 
 @contextlib.contextmanager
