@@ -8,9 +8,10 @@
  *
  * <base> is, on a systemd host (/run/systemd/system exists), the cgroup of the unit
  * sessbox-tenants.service, which systemd delegates to us; elsewhere "sessbox" at the top of each
- * hierarchy, made by us. Below it, flat: "init" (all inits and reapers), "u<uid>" (all of a
- * tenant, with the limits). `group` in the functions below is such a name; sb_cgroup_tenant() is
- * the only place that makes one.
+ * hierarchy, made by us. Below it: "init" (all inits and reapers), "u<uid>" (all of a tenant, with
+ * the limits), and for a class with a budget "c-<class>", with its tenants' "u<uid>" in it. `group`
+ * in the functions below is such a name, "c-<class>/u<uid>" for the last; sb_cgroup_tenant() is the
+ * only place that makes one. A tenant has one at most, and not by our notes: sb_cgroup_find().
  *
  * Everything is reached through directory descriptors opened once; no path outlives a call.
  */
@@ -25,7 +26,7 @@
 /* Holds the delegated subtree on a systemd host. */
 #define SB_TENANTS_UNIT "sessbox-tenants.service"
 #define SB_CGROUP_INIT "init"
-#define SB_CGROUP_NAME_MAX 32
+#define SB_CGROUP_NAME_MAX 96
 #define SB_CGROUP_FDS_MAX 24 /* hierarchies a process can be in */
 
 struct sb_cgroup;
@@ -59,24 +60,37 @@ const char *sb_cgroup_mode_name(enum sb_cgroup_mode mode); /* "v2", "v1", "hybri
  */
 size_t sb_cgroup_shown(const struct sb_cgroup *cg, const char **names, size_t max);
 
-/* The name of a tenant's cgroup: "u<uid>". buf has SB_CGROUP_NAME_MAX bytes. */
-void sb_cgroup_tenant(char *buf, uid_t uid);
+/*
+ * The name of a tenant's cgroup, in that of the class whose budget he lives on (NULL = none). buf
+ * has SB_CGROUP_NAME_MAX bytes.
+ */
+void sb_cgroup_tenant(char *buf, uid_t uid, const char *budget);
+
+/* Where the tenant is, by what there is; without any, where he is without a budget. */
+void sb_cgroup_find(struct sb_cgroup *cg, uid_t uid, char *buf);
+
+/* The group that a group is in: "c-<class>". False if that is the base. */
+bool sb_cgroup_above(const char *group, char *buf);
 
 /*
- * Makes a group in every hierarchy; one that exists is fine. v2: turns the controllers on below
- * <base> (cpu, io, cpuset, memory, pids: those there are; without systemd also above it), which is
- * -EBUSY while there are processes in <base> itself. v1: copies cpuset.cpus and .mems from the
- * parent, without which no process can enter. On failure removes the directories it made.
+ * Makes a group in every hierarchy, and the class' it is in; one that exists is fine. v2: turns the
+ * controllers on below <base> (cpu, io, cpuset, memory, pids: those there are; without systemd also
+ * above it), which is -EBUSY while there are processes in <base> itself. v1: copies cpuset.cpus and
+ * .mems from the parent, without which no process can enter. On failure removes the directories it
+ * made.
  */
 int sb_cgroup_create(struct sb_cgroup *cg, const char *group, struct sb_err *err);
 
 /*
- * Removes a group from every hierarchy; missing is fine. Retries while it is busy (processes of a
- * dying pid namespace) until the deadline (sb_now_ms), then -EBUSY. Groups inside it, which we do
- * not make, are not removed and keep it busy.
+ * Removes a group from every hierarchy, and with the last tenant his class'; missing is fine.
+ * Retries while it is busy (processes of a dying pid namespace) until the deadline (sb_now_ms),
+ * then -EBUSY. Groups inside it, which we do not make, are not removed and keep it busy.
  */
 int sb_cgroup_destroy(struct sb_cgroup *cg, const char *group, int64_t deadline,
 		      struct sb_err *err);
+
+/* The same for whatever there is of a tenant. */
+int sb_cgroup_destroy_tenant(struct sb_cgroup *cg, uid_t uid, int64_t deadline, struct sb_err *err);
 
 /* Does the group exist in any hierarchy? */
 bool sb_cgroup_exists(const struct sb_cgroup *cg, const char *group);

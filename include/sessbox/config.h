@@ -36,6 +36,7 @@ enum sb_key_kind {
 	SB_KEY_CONTAINER, /* fixed when the container is made */
 	SB_KEY_SESSION,	  /* judged at each login */
 	SB_KEY_LIMIT,	  /* of the cgroup, changed live */
+	SB_KEY_BUDGET,	  /* of a class as a whole */
 };
 
 /* A parsed value. Which member is used follows from the key's type. */
@@ -110,6 +111,7 @@ struct sb_settings {
 	bool private_network;
 
 	struct sb_limits limits;
+	struct sb_limits budget; /* of the class; what has no key limits nothing */
 };
 
 /* Who is in a class, as words; "!name" excludes. */

@@ -36,6 +36,12 @@ struct sb_session_request {
 	bool groups_follow; /* for list_groups: the caller sends them */
 };
 
+/* Limits that could not be set, as SB_LIMIT_BIT. */
+struct sb_unsupported {
+	unsigned int limits;
+	unsigned int budget; /* of his class */
+};
+
 /* What the caller needs to get its child in. Descriptors that are not there are -1. */
 struct sb_session_grant {
 	uint32_t session;
@@ -47,8 +53,9 @@ struct sb_session_grant {
 	uint32_t ns_flags;
 	uint32_t groups[SB_GROUPS_MAX]; /* supplementary groups the tenant keeps */
 	size_t n_groups;
-	unsigned int unsupported; /* SB_LIMIT_BIT: limits that could not be set */
-	bool unrecorded;	  /* the host's utmp could not be written */
+	struct sb_unsupported unsupported;
+	bool stays;	 /* in the budget of another class than he is in, until he is out */
+	bool unrecorded; /* the host's utmp could not be written */
 };
 
 /* Errors that are no failures: the login is refused because somebody wants it so. */

@@ -79,6 +79,14 @@ struct sb_limit_row {
 };
 extern const struct sb_limit_row sb_limit_rows[SB_LIMITS_N];
 
+/* Those that a class can have as a whole, by the key of its budget. */
+struct sb_budget_row {
+	const char *key; /* "ClassMemoryMax" */
+	enum sb_limit limit;
+};
+#define SB_BUDGETS_N 3
+extern const struct sb_budget_row sb_budget_rows[SB_BUDGETS_N];
+
 /* The value of one limit. */
 void *sb_limit_at(struct sb_limits *limits, enum sb_limit limit);
 const void *sb_limit_of(const struct sb_limits *limits, enum sb_limit limit);

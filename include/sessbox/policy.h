@@ -20,10 +20,17 @@ struct sb_policy {
 	gid_t gid;
 	char *class_name; /* strongest class that matched; "defaults" if none did */
 
+	/*
+	 * The class whose budget he lives on: the strongest that sets one, from which all of it
+	 * comes. NULL = none. Points into the configuration.
+	 */
+	const char *budget;
+
 	struct sb_settings set;
 
-	/* Hashes over the effective values, in hex: of the keys a container is made from, and of
-	 * the limits. A container or cgroup whose stored hash differs is stale. */
+	/* Hashes over the effective values, in hex: of the keys a container is made from and the
+	 * class of the budget, and of the limits. A container or cgroup whose stored hash differs
+	 * is stale. */
 	char container_hash[17];
 	char limits_hash[17];
 

@@ -14,6 +14,7 @@
 #include "sessbox/sys.h"
 
 #define BUSY_SLEEP_MAX_MS 20
+#define CREATE_TRIES 20
 
 size_t sb_cgroup_shown(const struct sb_cgroup *cg, const char **names, size_t max)
 {
@@ -26,15 +27,53 @@ size_t sb_cgroup_shown(const struct sb_cgroup *cg, const char **names, size_t ma
 	return n;
 }
 
-void sb_cgroup_tenant(char *buf, uid_t uid)
+/*
+ * Names of classes have letters, digits and ._-@+, which mean nothing to cgroupfs; behind "c-" they
+ * are no file of a controller's either. Anything else would be written as \x2f.
+ */
+static void print_class(char *buf, size_t size, const char *budget)
 {
-	snprintf(buf, SB_CGROUP_NAME_MAX, "u%u", (unsigned int)uid);
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyz0123456789._-@+";
+	size_t len = (size_t)snprintf(buf, size, "c-");
+	for (; *budget && len + sizeof("\\x00") <= size; budget++)
+		len += (size_t)snprintf(buf + len, size - len,
+					strchr(plain, *budget) ? "%c" : "\\x%02x",
+					(unsigned char)*budget);
+}
+
+void sb_cgroup_tenant(char *buf, uid_t uid, const char *budget)
+{
+	char class[SB_CGROUP_NAME_MAX - sizeof("/u4294967295") + 1];
+	if (budget) {
+		print_class(class, sizeof(class), budget);
+		snprintf(buf, SB_CGROUP_NAME_MAX, "%s/u%u", class, (unsigned int)uid);
+	} else {
+		snprintf(buf, SB_CGROUP_NAME_MAX, "u%u", (unsigned int)uid);
+	}
+}
+
+bool sb_cgroup_above(const char *group, char *buf)
+{
+	const char *slash = strchr(group, '/');
+	if (slash)
+		snprintf(buf, SB_CGROUP_NAME_MAX, "%.*s", (int)(slash - group), group);
+	return slash;
 }
 
 /* One name, and not one of cgroupfs' own directories or ours that start with a dot. */
+static bool is_name(const char *name)
+{
+	return name[0] && name[0] != '.' && !strchr(name, '/');
+}
+
 static bool is_group(const char *group)
 {
-	return group[0] && group[0] != '.' && !strchr(group, '/');
+	char class[SB_CGROUP_NAME_MAX];
+	if (strlen(group) >= sizeof(class))
+		return false;
+	if (!sb_cgroup_above(group, class))
+		return is_name(group);
+	return strncmp(class, "c-", 2) == 0 && is_name(strchr(group, '/') + 1);
 }
 
 static int check_group(const char *group, struct sb_err *err)
@@ -75,24 +114,59 @@ static int create_in(const struct sb_hierarchy *h, const char *group, bool *ret_
 	return h->ops->prepare_group ? h->ops->prepare_group(h, group, err) : 0;
 }
 
-int sb_cgroup_create(struct sb_cgroup *cg, const char *group, struct sb_err *err)
+static int create_class(const struct sb_cgroup *cg, const struct sb_hierarchy *h, const char *class,
+			struct sb_err *err)
+{
+	bool made;
+	int r = create_in(h, class, &made, err);
+	if (r < 0 || !h->ops->prepare_class)
+		return r;
+	return h->ops->prepare_class(cg, h, class, err);
+}
+
+/* A class' that has no tenant is nobody's. */
+static void remove_class(const struct sb_cgroup *cg, const char *group)
+{
+	char class[SB_CGROUP_NAME_MAX];
+	for (size_t i = 0; i < cg->n && sb_cgroup_above(group, class); i++)
+		unlinkat(cg->list[i].base, class, AT_REMOVEDIR);
+}
+
+static int create_once(struct sb_cgroup *cg, const char *group, struct sb_err *err)
 {
 	bool made[SB_CGROUP_FDS_MAX] = { false };
-	int r = check_group(group, err);
-	if (r < 0)
-		return r;
+	char class[SB_CGROUP_NAME_MAX];
+	bool in_class = sb_cgroup_above(group, class);
+	int r = 0;
 	size_t i = 0;
 	for (; i < cg->n && r >= 0; i++) {
 		const struct sb_hierarchy *h = &cg->list[i];
 		if (h->ops->prepare_base)
 			r = h->ops->prepare_base(cg, h, err);
+		if (r >= 0 && in_class)
+			r = create_class(cg, h, class, err);
 		if (r >= 0)
 			r = create_in(h, group, &made[i], err);
 	}
 	while (r < 0 && i-- > 0)
 		if (made[i])
 			unlinkat(cg->list[i].base, group, AT_REMOVEDIR);
+	if (r < 0)
+		remove_class(cg, group);
 	return r < 0 ? r : 0;
+}
+
+int sb_cgroup_create(struct sb_cgroup *cg, const char *group, struct sb_err *err)
+{
+	int r = check_group(group, err);
+	/* The class' last tenant may leave, and take its group along, in the midst of this. */
+	for (int try = 0; r == 0 && try < CREATE_TRIES; try++) {
+		r = create_once(cg, group, err);
+		if (r != -ENOENT && r != -ENODEV)
+			return r;
+		r = try + 1 < CREATE_TRIES ? 0 : r;
+	}
+	return r;
 }
 
 /* One attempt. An imitation's directory with files in it is "not empty"; cgroupfs says "busy". */
@@ -127,7 +201,10 @@ int sb_cgroup_destroy(struct sb_cgroup *cg, const char *group, int64_t deadline,
 	if (r == -EBUSY)
 		return sb_fail(err, r, "remove cgroup %s (%s): processes or groups are in it",
 			       group, where);
-	return r < 0 ? sb_fail(err, r, "remove cgroup %s (%s)", group, where) : 0;
+	if (r < 0)
+		return sb_fail(err, r, "remove cgroup %s (%s)", group, where);
+	remove_class(cg, group);
+	return 0;
 }
 
 bool sb_cgroup_exists(const struct sb_cgroup *cg, const char *group)

@@ -79,6 +79,9 @@ struct sb_cgroup_ops {
 	/* Makes <base> fit for groups with limits; runs before each create. May be NULL. */
 	int (*prepare_base)(const struct sb_cgroup *cg, const struct sb_hierarchy *h,
 			    struct sb_err *err);
+	/* Makes a class' group fit for groups with limits. May be NULL. */
+	int (*prepare_class)(const struct sb_cgroup *cg, const struct sb_hierarchy *h,
+			     const char *group, struct sb_err *err);
 	/* Makes a group fit for processes. May be NULL. */
 	int (*prepare_group)(const struct sb_hierarchy *h, const char *group, struct sb_err *err);
 	/* 1, 0 or a negative errno; -ENOENT: no such group. */

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cgroup_internal.h"
 #include "sessbox/parse.h"
@@ -23,23 +24,53 @@ static bool parse_tenant(const char *name, uid_t *ret)
 	return true;
 }
 
+#define CLASS_PREFIX "c-"
+
+static DIR *open_dir(int dfd, const char *name)
+{
+	int fd = openat(dfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	if (!dir && fd >= 0)
+		close(fd);
+	return dir;
+}
+
+static bool is_class(const char *name)
+{
+	return strncmp(name, CLASS_PREFIX, strlen(CLASS_PREFIX)) == 0;
+}
+
+static int add_uid(uid_t **uids, size_t *n, const char *name)
+{
+	uid_t uid;
+	if (!parse_tenant(name, &uid))
+		return 0;
+	uid_t *more = reallocarray(*uids, *n + 1, sizeof(**uids));
+	if (!more)
+		return -ENOMEM;
+	*uids = more;
+	more[(*n)++] = uid;
+	return 0;
+}
+
+/* A class' group; one that goes away meanwhile has nobody in it. */
+static int add_class(int base, const char *class, uid_t **uids, size_t *n)
+{
+	cleanup_dir DIR *dir = open_dir(base, class);
+	int r = 0;
+	for (struct dirent *e; dir && r == 0 && (e = readdir(dir));)
+		r = add_uid(uids, n, e->d_name);
+	return r;
+}
+
 static int add_all(const struct sb_hierarchy *h, uid_t **uids, size_t *n)
 {
-	int fd = openat(h->base, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	cleanup_dir DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	if (!dir)
-		return -errno;
-	for (struct dirent *e; (e = readdir(dir));) {
-		uid_t uid;
-		if (!parse_tenant(e->d_name, &uid))
-			continue;
-		uid_t *more = reallocarray(*uids, *n + 1, sizeof(**uids));
-		if (!more)
-			return -ENOMEM;
-		*uids = more;
-		more[(*n)++] = uid;
-	}
-	return 0;
+	cleanup_dir DIR *dir = open_dir(h->base, ".");
+	int r = dir ? 0 : -errno;
+	for (struct dirent *e; r == 0 && (e = readdir(dir));)
+		r = is_class(e->d_name) ? add_class(h->base, e->d_name, uids, n)
+					: add_uid(uids, n, e->d_name);
+	return r;
 }
 
 ssize_t sb_cgroup_tenants(const struct sb_cgroup *cg, uid_t **ret)
@@ -58,4 +89,58 @@ ssize_t sb_cgroup_tenants(const struct sb_cgroup *cg, uid_t **ret)
 			uids[kept++] = uids[i];
 	*ret = sb_steal_ptr(&uids);
 	return (ssize_t)kept;
+}
+
+/* Names of classes' groups, each once. */
+static int list_classes(const struct sb_cgroup *cg, struct sb_strv *ret)
+{
+	int r = 0;
+	for (size_t i = 0; i < cg->n && r == 0; i++) {
+		cleanup_dir DIR *dir = open_dir(cg->list[i].base, ".");
+		for (struct dirent *e; dir && r == 0 && (e = readdir(dir));)
+			if (is_class(e->d_name) && !sb_strv_has(ret, e->d_name))
+				r = sb_strv_add(ret, e->d_name);
+	}
+	return r;
+}
+
+/* Is it better than what has been found? One with processes is. */
+static bool is_better(struct sb_cgroup *cg, const char *group, bool found)
+{
+	cleanup_free pid_t *pids = NULL;
+	return sb_cgroup_exists(cg, group) && (!found || sb_cgroup_pids(cg, group, &pids) > 0);
+}
+
+void sb_cgroup_find(struct sb_cgroup *cg, uid_t uid, char *buf)
+{
+	struct sb_strv classes = { 0 };
+	sb_cgroup_tenant(buf, uid, NULL);
+	bool found = sb_cgroup_exists(cg, buf);
+	list_classes(cg, &classes);
+	for (size_t i = 0; i < classes.n; i++) {
+		char group[SB_CGROUP_NAME_MAX];
+		if (sb_format(group, sizeof(group), "%s/u%u", classes.v[i], (unsigned int)uid) <
+			    0 ||
+		    !is_better(cg, group, found))
+			continue;
+		sb_copy(buf, SB_CGROUP_NAME_MAX, group);
+		found = true;
+	}
+	sb_strv_clear(&classes);
+}
+
+int sb_cgroup_destroy_tenant(struct sb_cgroup *cg, uid_t uid, int64_t deadline, struct sb_err *err)
+{
+	struct sb_strv classes = { 0 };
+	char group[SB_CGROUP_NAME_MAX];
+	sb_cgroup_tenant(group, uid, NULL);
+	int r = sb_cgroup_destroy(cg, group, deadline, err);
+	int listed = list_classes(cg, &classes);
+	if (r == 0 && listed < 0)
+		r = sb_fail(err, listed, "list the classes' cgroups");
+	for (size_t i = 0; i < classes.n && r == 0; i++)
+		if (sb_format(group, sizeof(group), "%s/u%u", classes.v[i], (unsigned int)uid) == 0)
+			r = sb_cgroup_destroy(cg, group, deadline, err);
+	sb_strv_clear(&classes);
+	return r;
 }

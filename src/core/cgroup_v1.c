@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
@@ -21,8 +22,8 @@
 #define SHARES_MIN 2
 #define SHARES_MAX 262144
 
-/* <hierarchy>/system.slice/sessbox-tenants.service/u<uid> */
-#define DEPTH_MAX 4
+/* <hierarchy>/system.slice/sessbox-tenants.service/c-<class>/u<uid> */
+#define DEPTH_MAX 5
 
 /* Fills an empty cpuset file with the parent's value, and the parent's with its parent's. */
 static ssize_t inherit(int dir, const char *file, char *text, size_t size, int depth)
@@ -156,6 +157,48 @@ static int read_swap(int dir, const struct sb_cgroup_limit *row, void *ret)
 	return r;
 }
 
+/* What the group above has in each of our periods; SB_INFINITY = no quota. */
+static int read_quota_above(int dir, uint64_t *ret)
+{
+	uint64_t period = 0;
+	int r = sb_cgroup_read_number(dir, "../cpu.cfs_quota_us", "-1", ret);
+	if (r < 0 || *ret == SB_INFINITY)
+		return r;
+	r = sb_cgroup_read_number(dir, "../" PERIOD, NULL, &period);
+	if (r == 0 && period > 0)
+		*ret = *ret * SB_CPU_PERIOD / period;
+	return r;
+}
+
+/* No group may have more than the one above: those in this one come down with it. */
+static int lower_those_within(int dir, const char *file, uint64_t quota)
+{
+	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), r = 0;
+	cleanup_dir DIR *list = fd < 0 ? NULL : fdopendir(fd);
+	for (struct dirent *e; list && r == 0 && (e = readdir(list));) {
+		uint64_t now;
+		if (e->d_type != DT_DIR || e->d_name[0] == '.')
+			continue;
+		cleanup_fd int within = openat(dir, e->d_name, SB_DIR_FLAGS);
+		if (within >= 0 && sb_cgroup_read_number(within, file, "-1", &now) == 0 &&
+		    now != SB_INFINITY && now > quota)
+			r = sb_cgroup_write_number(within, file, "-1", quota);
+	}
+	return r;
+}
+
+static int write_quota(int dir, const char *file, uint64_t quota)
+{
+	uint64_t above = SB_INFINITY;
+	read_quota_above(dir, &above);
+	if (quota > above)
+		quota = above;
+	int r = sb_cgroup_write_number(dir, file, "-1", quota);
+	if (r != -EINVAL || lower_those_within(dir, file, quota) < 0)
+		return r;
+	return sb_cgroup_write_number(dir, file, "-1", quota);
+}
+
 /*
  * With another period in force, neither order of the two writes is always allowed (a parent's
  * quota bounds the ratio); without a quota every period is.
@@ -175,7 +218,7 @@ static int write_cpu(int dir, const struct sb_cgroup_limit *row, const void *val
 	}
 	if (r < 0)
 		return r;
-	return sb_cgroup_write_number(dir, row->file, "-1", sb_cgroup_quota(quota));
+	return write_quota(dir, row->file, sb_cgroup_quota(quota));
 }
 
 static int read_cpu(int dir, const struct sb_cgroup_limit *row, void *ret)

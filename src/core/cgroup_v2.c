@@ -92,6 +92,22 @@ static int enable_top(int base, struct sb_err *err)
 	return r < 0 ? r : enable(top, &on, &available, "the top cgroup", err);
 }
 
+static int prepare_class(const struct sb_cgroup *cg, const struct sb_hierarchy *h,
+			 const char *group, struct sb_err *err)
+{
+	struct words on, available;
+	if (cg->mode != SB_CGROUP_V2)
+		return 0;
+	cleanup_fd int dir = sb_hierarchy_group(h, group);
+	if (dir < 0)
+		return sb_fail(err, dir, "open cgroup %s", group);
+	int r = read_words(dir, "cgroup.subtree_control", &on, err);
+	if (r < 0 || has_all(&on))
+		return r;
+	r = read_words(dir, "cgroup.controllers", &available, err);
+	return r < 0 ? r : enable(dir, &on, &available, group, err);
+}
+
 /* Runs at each login: when all is on, it reads one file. */
 static int prepare_base(const struct sb_cgroup *cg, const struct sb_hierarchy *h,
 			struct sb_err *err)
@@ -131,6 +147,8 @@ static int frozen(const struct sb_hierarchy *h, const char *group)
 	int r = dir < 0 ? dir : flag_of(dir, "cgroup.events", "frozen");
 	if (r == 0)
 		r = flag_of(dir, "cgroup.freeze", NULL);
+	if (r == 0)
+		r = flag_of(dir, "../cgroup.freeze", NULL);
 	if (r == 0)
 		r = flag_of(h->base, "cgroup.freeze", NULL);
 	return r;
@@ -222,6 +240,7 @@ const struct sb_cgroup_ops sb_cgroup_v2 = {
 	.stats = stats_table,
 	.stats_n = SB_ARRAY_SIZE(stats_table),
 	.prepare_base = prepare_base,
+	.prepare_class = prepare_class,
 	.frozen = frozen,
 	.freeze = freeze,
 };

@@ -62,12 +62,28 @@ static int check_services(const struct sb_config *config, const struct sb_class 
 {
 	for (size_t i = 0; class->match.services.n > 0 && i < class->n; i++) {
 		const struct sb_entry *e = &class->entries[i];
-		if (e->key->kind == SB_KEY_CONTAINER || e->key->kind == SB_KEY_LIMIT)
+		if (e->key->kind == SB_KEY_CONTAINER || e->key->kind == SB_KEY_LIMIT ||
+		    e->key->kind == SB_KEY_BUDGET)
 			return sb_config_fail(err,
 					      &(struct sb_place){ config->files.v[e->file], e->line,
 								  class->name, e->key->name },
 					      "a class with MatchServices cannot set it, all "
 					      "services share a container");
+	}
+	return 0;
+}
+
+/* Where `sessctl limit` writes is a class of one user; a budget is of several. */
+static int check_budget(const struct sb_config *config, const struct sb_class *class,
+			struct sb_err *err)
+{
+	for (size_t i = 0; strncmp(class->name, "limit-", 6) == 0 && i < class->n; i++) {
+		const struct sb_entry *e = &class->entries[i];
+		if (e->key->kind == SB_KEY_BUDGET)
+			return sb_config_fail(err,
+					      &(struct sb_place){ config->files.v[e->file], e->line,
+								  class->name, e->key->name },
+					      "a section of one user's limits has no budget");
 	}
 	return 0;
 }
@@ -80,6 +96,8 @@ int sb_config_finish(struct sb_config *config, struct sb_err *err)
 			r = check_inclusion(config, &config->classes[i], err);
 		if (r == 0)
 			r = check_services(config, &config->classes[i], err);
+		if (r == 0)
+			r = check_budget(config, &config->classes[i], err);
 		if (r < 0)
 			return r;
 	}

@@ -84,6 +84,8 @@ static const char *const home_words[] = { "bind", NULL };
 
 #define YES_NO "yes or no"
 #define BYTES "bytes such as 512M, a share of the machine's memory such as 25%, or infinity"
+#define COUNT "a number from 1, a share of the machine's such as 10%, or infinity"
+#define QUOTA "a percentage of one CPU above 0 such as 50% or 200%, or infinity"
 #define RATES "pairs of a path and a number above 0 such as /dev/sda 5M, or infinity"
 #define BINDS "SOURCE[:DEST][:rbind|norbind] with absolute, normalized paths"
 #define MINUTE UINT64_C(60000)
@@ -93,6 +95,7 @@ static const char *const home_words[] = { "bind", NULL };
 #define MATCH(field) .kind = SB_KEY_MATCH, .offset = offsetof(struct sb_match, field)
 #define CONTAINER(field) .kind = SB_KEY_CONTAINER, .offset = offsetof(struct sb_settings, field)
 #define SESSION(field) .kind = SB_KEY_SESSION, .offset = offsetof(struct sb_settings, field)
+#define BUDGET(field) .kind = SB_KEY_BUDGET, .offset = offsetof(struct sb_settings, budget.field)
 #define LIMIT(field) .kind = SB_KEY_LIMIT, .offset = offsetof(struct sb_settings, limits.field)
 
 #define WORDS(is) .type = SB_TYPE_WORDS, .check = is
@@ -179,11 +182,9 @@ const struct sb_key sb_keys[] = {
 	{ "MemorySwapMax", LIMIT(memory_swap_max), NUMBER(SB_TYPE_SIZE, 0, SB_INFINITY),
 	  .preset = "infinity", .expected = BYTES, .help = "swap of all of a user's processes" },
 	{ "TasksMax", LIMIT(tasks_max), NUMBER(SB_TYPE_COUNT, 1, SB_INFINITY), .preset = "4096",
-	  .expected = "a number from 1, a share of the machine's such as 10%, or infinity",
-	  .help = "processes and threads of a user" },
+	  .expected = COUNT, .help = "processes and threads of a user" },
 	{ "CPUQuota", LIMIT(cpu_quota), NUMBER(SB_TYPE_QUOTA, 1, SB_INFINITY), .preset = "infinity",
-	  .expected = "a percentage of one CPU above 0 such as 50% or 200%, or infinity",
-	  .help = "CPU time of a user; 100% is one CPU" },
+	  .expected = QUOTA, .help = "CPU time of a user; 100% is one CPU" },
 	{ "CPUWeight", LIMIT(cpu_weight), NUMBER(SB_TYPE_WEIGHT, 1, 10000), .preset = "100",
 	  .expected = "a number from 1 to 10000",
 	  .help = "a user's share of a busy CPU against the others'" },
@@ -201,6 +202,13 @@ const struct sb_key sb_keys[] = {
 	  .expected = RATES, .help = "reads of a user from a device per second" },
 	{ "IOWriteIOPSMax", LIMIT(io_write_iops_max), .type = SB_TYPE_RATES, .preset = "",
 	  .expected = RATES, .help = "writes of a user to a device per second" },
+
+	{ "ClassMemoryMax", BUDGET(memory_max), NUMBER(SB_TYPE_SIZE, 1, SB_INFINITY),
+	  .preset = "infinity", .expected = BYTES, .help = "memory of a class as a whole" },
+	{ "ClassTasksMax", BUDGET(tasks_max), NUMBER(SB_TYPE_COUNT, 1, SB_INFINITY),
+	  .preset = "infinity", .expected = COUNT, .help = "processes and threads of a class" },
+	{ "ClassCPUQuota", BUDGET(cpu_quota), NUMBER(SB_TYPE_QUOTA, 1, SB_INFINITY),
+	  .preset = "infinity", .expected = QUOTA, .help = "CPU time of a class" },
 };
 
 const size_t sb_keys_n = SB_ARRAY_SIZE(sb_keys);

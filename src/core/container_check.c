@@ -65,13 +65,15 @@ int sb_session_check(const struct sb_policy *policy, int64_t deadline, struct sb
 	int r = sb_cgroup_open(NULL, &cg, err);
 	if (r < 0)
 		return r;
-	sb_cgroup_tenant(group, policy->uid);
-	if ((r = sb_session_check_frozen(cg, group, err)) < 0)
-		return r;
 	cleanup_fd int run = open(SB_RUN_DIR, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	if (run < 0 || sb_user_open(run, policy->uid, &user) < 0)
-		return 0;
-	r = await_number(&user, policy, deadline, err);
+	/* Who is not in may have a frozen cgroup all the same. */
+	bool in = run >= 0 && sb_user_open(run, policy->uid, &user) == 0;
+	sb_session_place(cg, in ? user.fd : -1, policy, group);
+	r = sb_session_check_frozen(cg, group, err);
+	if (!in)
+		return r;
+	if (r == 0)
+		r = await_number(&user, policy, deadline, err);
 	if (r == 0)
 		r = check_containers(&user, policy->uid, deadline, err);
 	sb_user_close(&user);

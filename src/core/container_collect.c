@@ -149,12 +149,10 @@ int sb_user_sweep(int run_fd, uid_t uid, struct sb_user_dir *user, struct sb_cgr
 		  int64_t deadline)
 {
 	cleanup_free uint32_t *numbers = NULL;
-	char group[SB_CGROUP_NAME_MAX];
 	ssize_t n = sb_container_list(user->fd, &numbers);
 	if (n != 0)
 		return n < 0 ? (int)n : 0;
-	sb_cgroup_tenant(group, uid);
-	int r = cg ? sb_cgroup_destroy(cg, group, deadline, NULL) : 0;
+	int r = cg ? sb_cgroup_destroy_tenant(cg, uid, deadline, NULL) : 0;
 	return r < 0 ? r : sb_user_remove(run_fd, uid);
 }
 
@@ -166,7 +164,7 @@ static bool thaw_dying(struct sb_user_dir *user, struct sb_cgroup *cg, uid_t uid
 {
 	char group[SB_CGROUP_NAME_MAX];
 	cleanup_free uint32_t *numbers = NULL;
-	sb_cgroup_tenant(group, uid);
+	sb_cgroup_find(cg, uid, group);
 	ssize_t n = sb_cgroup_frozen(cg, group) > 0 ? sb_container_list(user->fd, &numbers) : 0;
 	for (ssize_t i = 0; i < n; i++)
 		if (sb_container_ask(user->fd, numbers[i], NULL, -1, sb_now_ms() + ASK_MS, NULL) !=
@@ -376,8 +374,10 @@ int sb_user_terminate(uid_t uid, struct sb_err *err)
 	uint32_t stop_ms = 0;
 	if (run < 0)
 		return run;
-	sb_cgroup_tenant(group, uid);
-	bool frozen = sb_cgroup_open(NULL, &cg, NULL) == 0 && sb_cgroup_frozen(cg, group) > 0;
+	bool has_base = sb_cgroup_open(NULL, &cg, NULL) == 0;
+	if (has_base)
+		sb_cgroup_find(cg, uid, group);
+	bool frozen = has_base && sb_cgroup_frozen(cg, group) > 0;
 	int r = sb_user_open(run, uid, &user);
 	if (r < 0)
 		return r == -ENOENT ? 1 : sb_fail(err, r, "open the records of uid %u", uid);

@@ -116,8 +116,8 @@ static int make_cgroup(void *ctx, struct sb_err *err)
 	struct sb_creation *c = ctx;
 	int r = sb_cgroup_create(c->cg, c->cgroup_name, err);
 	return r < 0 ? r
-		     : sb_cgroup_apply(c->cg, c->cgroup_name, &c->request->policy->set.limits,
-				       &c->unsupported, err);
+		     : sb_session_limits(c->cg, c->cgroup_name, c->request->policy, &c->unsupported,
+					 err);
 }
 
 static int make_cgroup_namespace(void *ctx, struct sb_err *err)

@@ -104,7 +104,7 @@ int sb_user_freeze(uid_t uid, bool on, int64_t deadline, struct sb_err *err)
 	if (r < 0)
 		return r;
 	f.cg = cg;
-	sb_cgroup_tenant(f.group, uid);
+	sb_cgroup_find(cg, uid, f.group);
 	while ((r = freeze_once(&f, err)) == -EAGAIN && sb_left_ms(deadline) > 0)
 		usleep(JOIN_POLL_US);
 	return r;

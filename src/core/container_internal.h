@@ -43,8 +43,8 @@ struct sb_creation {
 	pid_t init_pid;
 	int to_builder; /* a socket pair for the cgroup namespace, which is made meanwhile */
 	int from_helper;
-	unsigned int unsupported; /* SB_LIMIT_BIT */
-	int verdict;		  /* pipe: what init's builder says, see sb_creation_await */
+	struct sb_unsupported unsupported;
+	int verdict; /* pipe: what init's builder says, see sb_creation_await */
 	char hostname[65];
 	struct sb_accounts accounts;
 	struct sb_plan *plan;
@@ -112,6 +112,16 @@ bool sb_session_lives(const struct sb_session_record *rec);
 
 /* Sessions whose caller lives: their number or -errno. Needs no lock. */
 ssize_t sb_session_count(struct sb_user_dir *user);
+
+/*
+ * The cgroup of a login: where the user is as long as he has a container, else where the policy
+ * puts him. user_fd -1: he has none.
+ */
+void sb_session_place(struct sb_cgroup *cg, int user_fd, const struct sb_policy *policy, char *buf);
+
+/* Sets the limits of a tenant in a group, and before them, if it is his class', those of that. */
+int sb_session_limits(struct sb_cgroup *cg, const char *group, const struct sb_policy *policy,
+		      struct sb_unsupported *ret, struct sb_err *err);
 
 /* Both, for all of the user. Returns the number of containers left, or -errno. */
 int sb_user_reconcile(struct sb_user_dir *user, int64_t deadline, struct sb_err *err);

@@ -62,7 +62,10 @@ static int find_cgroup(void *ctx, struct sb_err *err)
 {
 	struct opening *o = ctx;
 	int r = sb_cgroup_open(NULL, &o->creation.cg, err);
-	return r < 0 ? r : sb_session_check_frozen(o->creation.cg, o->creation.cgroup_name, err);
+	if (r < 0)
+		return r;
+	sb_session_place(o->creation.cg, o->user.fd, policy_of(o), o->creation.cgroup_name);
+	return sb_session_check_frozen(o->creation.cg, o->creation.cgroup_name, err);
 }
 
 static int count_sessions(void *ctx, struct sb_err *err)
@@ -144,8 +147,8 @@ static int join_container(struct opening *o, uint32_t number, struct sb_err *err
 
 static int set_limits(struct opening *o, struct sb_err *err)
 {
-	return sb_cgroup_apply(o->creation.cg, o->creation.cgroup_name, &policy_of(o)->set.limits,
-			       &o->grant.unsupported, err);
+	return sb_session_limits(o->creation.cg, o->creation.cgroup_name, policy_of(o),
+				 &o->grant.unsupported, err);
 }
 
 /* With the limits in force before the first process is in. */
@@ -193,6 +196,17 @@ static ssize_t count_containers(const struct opening *o)
 	return sb_container_list(o->user.fd, &numbers);
 }
 
+/* Only a container that was dead has kept him in another place than the policy's. */
+static void move_if_out(struct opening *o)
+{
+	struct sb_creation *c = &o->creation;
+	char wanted[SB_CGROUP_NAME_MAX];
+	sb_cgroup_tenant(wanted, policy_of(o)->uid, policy_of(o)->budget);
+	if (strcmp(wanted, c->cgroup_name) != 0 && count_containers(o) == 0 &&
+	    sb_cgroup_destroy_tenant(c->cg, policy_of(o)->uid, sb_now_ms() + DROP_MS, NULL) == 0)
+		sb_copy(c->cgroup_name, sizeof(c->cgroup_name), wanted);
+}
+
 static int find_or_create(void *ctx, struct sb_err *err)
 {
 	struct opening *o = ctx;
@@ -213,6 +227,7 @@ static int find_or_create(void *ctx, struct sb_err *err)
 		return sb_fail_plain(err, EBUSY, "%zd containers of '%s' are still ending", n,
 				     policy_of(o)->user);
 	o->creation.number = n > 0 ? numbers[n - 1] + 1 : 1;
+	move_if_out(o);
 	return create_container(o, err);
 }
 
@@ -353,6 +368,9 @@ static void parse_groups(struct sb_session_grant *grant, const char *text)
 static int fill_grant(void *ctx, struct sb_err *err)
 {
 	struct opening *o = ctx;
+	char wanted[SB_CGROUP_NAME_MAX];
+	sb_cgroup_tenant(wanted, policy_of(o)->uid, policy_of(o)->budget);
+	o->grant.stays = strcmp(wanted, o->creation.cgroup_name) != 0;
 	o->grant.session = o->session.id;
 	o->grant.ns_flags = o->container.ns_flags & ~(uint32_t)CLONE_NEWPID;
 	parse_groups(&o->grant, o->container.groups);
@@ -423,7 +441,6 @@ int sb_session_open(const struct sb_session_request *request, struct sb_session_
 			     .terminal = { .mount = -1 },
 			     .caller = -1 };
 	sb_creation_init(&o.creation);
-	sb_cgroup_tenant(o.creation.cgroup_name, request->policy->uid);
 	int r = sb_steps_run(open_steps, SB_ARRAY_SIZE(open_steps), &o, err);
 	if (r == 0)
 		*ret = o.grant;

@@ -31,6 +31,12 @@ const struct sb_limit_row sb_limit_rows[SB_LIMITS_N] = {
 	[SB_IO_WRITE_IOPS_MAX] = OTHER("IOWriteIOPSMax", io_write_iops_max, SB_LIMIT_RATES),
 };
 
+const struct sb_budget_row sb_budget_rows[SB_BUDGETS_N] = {
+	{ "ClassMemoryMax", SB_MEMORY_MAX },
+	{ "ClassTasksMax", SB_TASKS_MAX },
+	{ "ClassCPUQuota", SB_CPU_QUOTA },
+};
+
 static const size_t sizes[] = {
 	[SB_LIMIT_NUMBER] = sizeof(uint64_t),
 	[SB_LIMIT_CPUS] = sizeof(struct sb_cpus),

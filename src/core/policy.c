@@ -233,9 +233,34 @@ static int apply_entry(const struct resolver *r, struct sb_origin *o, const stru
 	return 0;
 }
 
+/* A budget is one class': nothing of it comes from a weaker one. */
+static int begin_budget(struct sb_policy *p, const struct sb_class *class)
+{
+	p->budget = class->name;
+	for (size_t i = 0; i < sb_keys_n; i++) {
+		struct sb_origin *o = &p->origins[i];
+		if (sb_keys[i].kind != SB_KEY_BUDGET)
+			continue;
+		char *text = strdup(sb_keys[i].preset);
+		if (!text)
+			return -ENOMEM;
+		free(o->text);
+		*o = (struct sb_origin){ .text = text, .overrode = o->overrode };
+	}
+	return 0;
+}
+
+static bool has_budget(const struct sb_class *class)
+{
+	for (size_t i = 0; i < class->n; i++)
+		if (class->entries[i].key->kind == SB_KEY_BUDGET)
+			return true;
+	return false;
+}
+
 static int apply_class(const struct resolver *r, struct sb_policy *p, const struct sb_class *class)
 {
-	int e = 0;
+	int e = has_budget(class) ? begin_budget(p, class) : 0;
 	for (size_t i = 0; e == 0 && i < class->n; i++) {
 		const struct sb_entry *entry = &class->entries[i];
 		if (entry->key->kind != SB_KEY_MATCH)
@@ -286,6 +311,7 @@ static int apply_all(const struct resolver *r, struct sb_policy *p)
 
 static int parse_all(struct sb_policy *p, struct sb_err *err)
 {
+	sb_limits_init(&p->set.budget);
 	for (size_t i = 0; i < sb_keys_n; i++) {
 		if (sb_keys[i].kind == SB_KEY_MATCH)
 			continue;
@@ -306,9 +332,8 @@ static uint64_t hash_text(uint64_t hash, const char *text)
 	return hash;
 }
 
-static void hash_kind(const struct sb_policy *p, enum sb_key_kind kind, char ret[17])
+static uint64_t hash_kind(uint64_t hash, const struct sb_policy *p, enum sb_key_kind kind)
 {
-	uint64_t hash = UINT64_C(0xcbf29ce484222325);
 	for (size_t i = 0; i < sb_keys_n; i++) {
 		if (sb_keys[i].kind != kind)
 			continue;
@@ -316,7 +341,20 @@ static void hash_kind(const struct sb_policy *p, enum sb_key_kind kind, char ret
 		for (size_t k = 0; k < SB_ARRAY_SIZE(parts); k++)
 			hash = hash_text(hash, parts[k]);
 	}
-	sb_format(ret, 17, "%016" PRIx64, hash);
+	return hash;
+}
+
+static void hash_all(struct sb_policy *p)
+{
+	const uint64_t start = UINT64_C(0xcbf29ce484222325);
+	uint64_t container = hash_kind(start, p, SB_KEY_CONTAINER);
+	uint64_t limits = hash_kind(start, p, SB_KEY_LIMIT);
+	if (p->budget) {
+		container = hash_text(container, p->budget);
+		limits = hash_kind(limits, p, SB_KEY_BUDGET);
+	}
+	sb_format(p->container_hash, sizeof(p->container_hash), "%016" PRIx64, container);
+	sb_format(p->limits_hash, sizeof(p->limits_hash), "%016" PRIx64, limits);
 }
 
 static int build(const struct resolver *r, struct sb_policy **ret)
@@ -330,8 +368,7 @@ static int build(const struct resolver *r, struct sb_policy **ret)
 	int e = parse_all(p, r->err);
 	if (e < 0)
 		return e;
-	hash_kind(p, SB_KEY_CONTAINER, p->container_hash);
-	hash_kind(p, SB_KEY_LIMIT, p->limits_hash);
+	hash_all(p);
 	*ret = sb_steal_ptr(&p);
 	return 0;
 }

@@ -53,7 +53,7 @@ static int send(const struct ctl_target *target, int sig)
 	struct sb_err err = { 0 };
 	if (!spared || sb_cgroup_open(NULL, &cg, &err) < 0)
 		return ctl_fail(CTL_FAILED, "%s", spared ? err.msg : "out of memory");
-	sb_cgroup_tenant(group, target->uid);
+	sb_cgroup_find(cg, target->uid, group);
 	struct ctl_pack pack = {
 		.cg = cg, .group = group, .whole = !target->session, .spared = spared
 	};

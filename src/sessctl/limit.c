@@ -84,7 +84,7 @@ static int show(const struct ctl_args *args)
 	cleanup_users struct ctl_users users = { 0 };
 	cleanup_config struct sb_config *config = NULL;
 	cleanup_policy struct sb_policy *policy = NULL;
-	struct ctl_limit rows[SB_LIMITS_N];
+	struct ctl_limit rows[CTL_LIMITS_MAX];
 	struct ctl_sources sources;
 	struct ctl_target target;
 	struct sb_err err = { 0 };
@@ -97,9 +97,9 @@ static int show(const struct ctl_args *args)
 		ctl_warn("%s", err.msg);
 	if (policy && !policy->set.contain)
 		ctl_warn("no class contains '%s': these limits are not in force", target.name);
-	ctl_limit_rows(target.user, policy, config, rows, &sources);
-	const struct ctl_table table = { "limits", ctl_limit_columns, CTL_LIMIT_COLUMNS_N,
-					 rows,	   SB_LIMITS_N,	      sizeof(rows[0]) };
+	size_t n = ctl_limit_rows(target.user, policy, config, rows, &sources);
+	const struct ctl_table table = { "limits", ctl_limit_columns, CTL_LIMIT_COLUMNS_N, rows,
+					 n,	   sizeof(rows[0]) };
 	return ctl_show_table(&table, args);
 }
 

@@ -80,8 +80,10 @@ static int load(struct change *c, struct sb_config **config, struct sb_policy **
 static int look(void *ctx, struct sb_err *err)
 {
 	struct change *c = ctx;
-	sb_cgroup_tenant(c->group, c->account->uid);
-	c->live = sb_cgroup_open(NULL, &c->cg, NULL) == 0 && sb_cgroup_exists(c->cg, c->group);
+	if (sb_cgroup_open(NULL, &c->cg, NULL) == 0) {
+		sb_cgroup_find(c->cg, c->account->uid, c->group);
+		c->live = sb_cgroup_exists(c->cg, c->group);
+	}
 	return load(c, &c->config, &c->before, err);
 }
 

@@ -33,16 +33,20 @@ extern const struct ctl_column ctl_limit_columns[];
 #define CTL_LIMIT_COLUMNS_N 5
 #define CTL_LIMIT_COLUMNS_SHOWN 4 /* without the source */
 
+/* All of them, and the budget of a class. */
+#define CTL_LIMITS_MAX (SB_LIMITS_N + SB_BUDGETS_N)
+
 /*
  * What is in force and used, from the kernel if the user (may be NULL) has a cgroup, else what the
- * policy (may be NULL) would set. rows has SB_LIMITS_N; they point into the policy and `sources`.
+ * policy (may be NULL) would set. rows has CTL_LIMITS_MAX; they point into the policy and
+ * `sources`. Returns their number: without a budget SB_LIMITS_N.
  */
 struct ctl_sources {
-	char text[SB_LIMITS_N][512];
+	char text[CTL_LIMITS_MAX][512];
 	char value[SB_LIMITS_N][CTL_CELL_MAX]; /* of limits that are more than a number */
 };
-void ctl_limit_rows(const struct ctl_user *user, const struct sb_policy *policy,
-		    const struct sb_config *config, struct ctl_limit *rows,
-		    struct ctl_sources *sources);
+size_t ctl_limit_rows(const struct ctl_user *user, const struct sb_policy *policy,
+		      const struct sb_config *config, struct ctl_limit *rows,
+		      struct ctl_sources *sources);
 
 #endif

@@ -68,9 +68,41 @@ static void put_value(const struct sb_limits *limits, enum sb_limit limit, struc
 	ret->known = *text;
 }
 
-void ctl_limit_rows(const struct ctl_user *user, const struct sb_policy *policy,
-		    const struct sb_config *config, struct ctl_limit *rows,
-		    struct ctl_sources *sources)
+/* His class' budget, if it has one. */
+static size_t budget_rows(const struct ctl_user *user, const struct sb_policy *policy,
+			  const struct sb_config *config, struct ctl_limit *rows,
+			  struct ctl_sources *sources)
+{
+	bool live = user && user->has_cgroup;
+	if (live ? !user->has_budget : !policy || !policy->budget)
+		return 0;
+	for (size_t i = 0; i < SB_BUDGETS_N; i++) {
+		const struct sb_key *key = sb_key_find(sb_budget_rows[i].key);
+		enum sb_limit limit = sb_budget_rows[i].limit;
+		bool supported = !live || !(user->budget_unsupported & SB_LIMIT_BIT(limit));
+		char *source = sources->text[SB_LIMITS_N + i];
+		rows[i] = (struct ctl_limit){
+			.name = key->name,
+			.supported = supported,
+			.value = { .type = key->type, .supported = supported, .known = true },
+			.usage = { .type = key->type, .supported = true },
+		};
+		put_value(live ? &user->budget : &policy->set.budget, limit, &rows[i].value, NULL);
+		if (live && usages[limit] > 0)
+			rows[i].usage.value = value_at(&user->budget_usage, usages[limit] - 1);
+		rows[i].usage.known =
+			live && usages[limit] > 0 && rows[i].usage.value != SB_INFINITY;
+		if (!policy)
+			continue;
+		name_source(policy, config, key, source, sizeof(sources->text[0]));
+		rows[i].source = source;
+	}
+	return SB_BUDGETS_N;
+}
+
+size_t ctl_limit_rows(const struct ctl_user *user, const struct sb_policy *policy,
+		      const struct sb_config *config, struct ctl_limit *rows,
+		      struct ctl_sources *sources)
 {
 	bool live = user && user->has_cgroup;
 	for (enum sb_limit i = 0; i < SB_LIMITS_N; i++) {
@@ -97,4 +129,5 @@ void ctl_limit_rows(const struct ctl_user *user, const struct sb_policy *policy,
 			row->usage.value = value_at(&user->usage, usages[i] - 1);
 		row->usage.known = has_usage && row->usage.value != SB_INFINITY;
 	}
+	return SB_LIMITS_N + budget_rows(user, policy, config, rows + SB_LIMITS_N, sources);
 }

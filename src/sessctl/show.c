@@ -20,7 +20,8 @@ struct picture {
 	bool judged; /* the configuration could be asked */
 	struct ctl_table sessions;
 	struct ctl_table containers;
-	struct ctl_limit limits[SB_LIMITS_N];
+	struct ctl_limit limits[CTL_LIMITS_MAX];
+	size_t n_limits;
 	struct ctl_sources sources;
 	struct sb_usage usage;
 };
@@ -105,7 +106,7 @@ static void table_json(struct ctl_json *j, const struct ctl_table *table)
 static struct ctl_table limit_table(const struct picture *p)
 {
 	return (struct ctl_table){ "limits",  ctl_limit_columns, CTL_LIMIT_COLUMNS_SHOWN,
-				   p->limits, SB_LIMITS_N,	 sizeof(p->limits[0]) };
+				   p->limits, p->n_limits,	 sizeof(p->limits[0]) };
 }
 
 static void usage_json(struct ctl_json *j, const struct picture *p)
@@ -241,7 +242,8 @@ static int fill(struct picture *p, const struct ctl_target *target, const struct
 	p->class_name = p->user ? p->user->class_name : p->contained ? policy->class_name : NULL;
 	if (p->user && p->user->has_cgroup)
 		p->usage = p->user->usage;
-	ctl_limit_rows(p->user, p->contained ? policy : NULL, config, p->limits, &p->sources);
+	p->n_limits = ctl_limit_rows(p->user, p->contained ? policy : NULL, config, p->limits,
+				     &p->sources);
 	if (!p->user)
 		return 0;
 	int r = ctl_session_table(p->users, p->user, NULL, &p->sessions);

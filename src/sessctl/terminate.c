@@ -174,7 +174,7 @@ static int end_session(const struct ctl_target *target)
 	uint32_t id = target->session->rec.id;
 	if (sb_cgroup_open(NULL, &cg, &err) < 0)
 		return ctl_fail(CTL_FAILED, "%s", err.msg);
-	sb_cgroup_tenant(group, target->uid);
+	sb_cgroup_find(cg, target->uid, group);
 	if (target->user->frozen)
 		return ctl_fail(CTL_FAILED, "session %u: '%s' is frozen: thaw or terminate him", id,
 				target->name);

@@ -42,6 +42,8 @@ void ctl_users_clear(struct ctl_users *users)
 		ctl_processes_clear(&users->v[i].processes);
 		if (users->v[i].has_cgroup)
 			sb_limits_clear(&users->v[i].limits);
+		if (users->v[i].has_budget)
+			sb_limits_clear(&users->v[i].budget);
 	}
 	free(users->v);
 	*users = (struct ctl_users){ 0 };
@@ -123,17 +125,27 @@ static void find_processes(struct ctl_user *user)
 	}
 }
 
+static void load_budget(struct ctl_user *user, struct sb_cgroup *cg, const char *group)
+{
+	char class[SB_CGROUP_NAME_MAX];
+	user->has_budget =
+		sb_cgroup_above(group, class) &&
+		sb_cgroup_usage(cg, class, &user->budget_usage, NULL) == 0 &&
+		sb_cgroup_limits(cg, class, &user->budget, &user->budget_unsupported, NULL) == 0;
+}
+
 static int load_cgroup(struct ctl_user *user, struct sb_cgroup *cg)
 {
 	char group[SB_CGROUP_NAME_MAX];
 	cleanup_free pid_t *pids = NULL;
 	if (!cg)
 		return 0;
-	sb_cgroup_tenant(group, user->uid);
+	sb_cgroup_find(cg, user->uid, group);
 	user->frozen = sb_cgroup_frozen(cg, group) > 0;
 	user->has_cgroup =
 		sb_cgroup_usage(cg, group, &user->usage, NULL) == 0 &&
 		sb_cgroup_limits(cg, group, &user->limits, &user->unsupported, NULL) == 0;
+	load_budget(user, cg, group);
 	ssize_t n = sb_cgroup_pids(cg, group, &pids);
 	return n < 0 ? (int)n : ctl_processes_read(pids, (size_t)n, &user->processes);
 }

@@ -43,6 +43,10 @@ struct ctl_user {
 	struct sb_limits limits;
 	unsigned int unsupported; /* SB_LIMIT_BIT */
 	unsigned int unseen;	  /* likewise: cannot be told from here */
+	bool has_budget;	  /* his class has one; the rest is of that */
+	struct sb_usage budget_usage;
+	struct sb_limits budget;
+	unsigned int budget_unsupported;
 };
 
 struct ctl_users {

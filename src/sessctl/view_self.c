@@ -92,9 +92,10 @@ static void look_at_cgroup(struct ctl_user *user, bool inside)
 						 &user->usage, NULL) == 0;
 		return;
 	}
-	sb_cgroup_tenant(group, user->uid);
+	if (sb_cgroup_open(NULL, &cg, NULL) < 0)
+		return;
+	sb_cgroup_find(cg, user->uid, group);
 	user->has_cgroup =
-		sb_cgroup_open(NULL, &cg, NULL) == 0 &&
 		sb_cgroup_usage(cg, group, &user->usage, NULL) == 0 &&
 		sb_cgroup_limits(cg, group, &user->limits, &user->unsupported, NULL) == 0;
 }

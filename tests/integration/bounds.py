@@ -5,12 +5,13 @@ import functools
 import os
 import re
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import box
 import host
 from cases import case
-from limits import MIB, limit
+from limits import MIB, SLACK, limit, share, spinning
 
 DISK = Path('/srv/sessbox-disk')  # where a disk of its own is mounted
 NODES = [('/dev/loop-control', 'c', 10, 237), *((f'/dev/loop{n}', 'b', 7, n) for n in range(8))]
@@ -189,3 +190,167 @@ def weight_of_io():
         assert rows('bob')['IOWeight']['value'] == 100
         limit('alice', 'IOWeight=80', '--runtime')
         assert host.first_number(path, '(?:default )?') == 80 and rows()['IOWeight']['value'] == 80
+
+
+# the budget of a class
+
+def classes():
+    return sorted({path.name for base in host.bases() for path in base.glob('c-*')})
+
+
+def place(user):
+    """Below the base."""
+    path = host.group(user, 'pids')
+    return str(path.relative_to(next(b for b in host.bases() if path.is_relative_to(b))))
+
+
+def two_classes(**settings):
+    box.config(tenants=settings, other={'MatchUsers': 'ivan t00', 'ClassTasksMax': '200'})
+
+
+@case(11)
+def a_class_has_a_cgroup_and_it_goes_with_the_last():
+    two_classes(ClassMemoryMax='512M')
+    with box.session('alice'), box.session('t00'):
+        with box.session('bob'):
+            assert classes() == ['c-other', 'c-tenants']
+            assert (place('alice'), place('bob')) == ('c-tenants/u3001', 'c-tenants/u3002')
+            assert place('t00').startswith('c-other/')
+            assert box.out_of('alice', 'cut -d: -f3 /proc/self/cgroup | sort -u') == '/'
+        host.wait_for('bob is gone', lambda: not list(host.group('alice', 'pids').parent.glob('u3002')))
+        assert classes() == ['c-other', 'c-tenants']
+    host.wait_for('no class', lambda: not classes())
+
+
+@case(11)
+def memory_of_a_class_as_a_whole():
+    """Each could have it alone, both together cannot."""
+    box.config(tenants={'ClassMemoryMax': '160M', 'MemorySwapMax': '0'}, rich={'MatchUsers': 'ivan'})
+    with box.session('bob') as bob, box.session('alice') as alice:
+        shown = rows()
+        assert 'ClassMemoryMax' in shown
+        assert shown['ClassMemoryMax']['value'] == 160 * MIB and shown['ClassCPUQuota']['value'] is None
+        assert alice(box.script('eat.py', 100)).out == 'ate 100\n'
+        held = box.client(box.argv('alice', box.script('eat.py', 100, 600)))
+        assert box.line(held) == 'ate 100\n'
+        assert rows('bob')['ClassMemoryMax']['usage'] > 100 * MIB
+        kills = host.oom_kills('alice') + host.oom_kills('bob')
+        bob(box.script('eat.py', 100))
+        assert host.oom_kills('alice') + host.oom_kills('bob') > kills
+        assert bob('echo fine').out == 'fine\n'
+
+
+@case(11)
+def tasks_of_a_class_as_a_whole():
+    box.config(tenants={'ClassTasksMax': '60'})
+    with box.session('bob') as bob, box.session('alice') as alice:
+        assert int(alice(box.script('forks.py', 40)).out) == 40
+        host.wait_for('the children are gone', lambda: host.tasks('alice') < 10)
+        held = box.held('alice', 'for n in $(seq 40); do sleep 600 & done; exec cat')
+        host.wait_for('they run', lambda: host.tasks('alice') > 40)
+        assert int(bob(box.script('forks.py', 40)).out) < 20
+        assert 'ClassTasksMax' in box.sessctl('show', 'bob').out
+        box.stop(held)
+
+
+@case(11)
+def processor_time_of_a_class_as_a_whole():
+    box.config(tenants={'ClassCPUQuota': '30%', 'CPUQuota': '80%'})
+    spinners = spinning('alice'), spinning('bob')
+    assert sum(share('alice', 'bob')) <= 0.3 * SLACK
+    assert rows()['ClassCPUQuota']['value'] == 300000
+    # A change is in force with the next login into the class, whoever's.
+    box.config(tenants={'ClassCPUQuota': '10%', 'CPUQuota': '80%'})
+    with box.session('alice'):
+        assert sum(share('alice', 'bob')) <= 0.1 * SLACK
+    box.config(tenants={'ClassCPUQuota': 'infinity', 'CPUQuota': '80%'})
+    with box.session('alice'):
+        assert 'ClassCPUQuota' in rows() and rows()['ClassCPUQuota']['value'] is None and rows()['CPUQuota']['value'] == 800000
+    assert all(s.poll() is None for s in spinners)
+
+
+@case(11)
+def nobody_moves_between_classes_while_he_is_in():
+    box.config(tenants={'ClassTasksMax': '100'})
+    with box.session('alice') as alice:
+        assert place('alice') == 'c-tenants/u3001'
+        box.config(tenants={'ClassTasksMax': '100'}, other={'MatchUsers': 'alice', 'ClassTasksMax': '50'})
+        mark = host.log_mark()
+        assert box.out_of('alice', 'echo in') == 'in'
+        host.log_has(mark, 'sessbox.*alice.*stays in the class budget')
+        assert place('alice') == 'c-tenants/u3001' and classes() == ['c-tenants']
+        assert box.the_container('alice')['stale'] is True
+        assert alice('echo still').out == 'still\n'
+        with box.session('bob'):
+            assert place('bob') == 'c-tenants/u3002'
+        box.config()  # out of all classes with a budget
+        assert box.out_of('alice', 'echo in') == 'in' and place('alice') == 'c-tenants/u3001'
+        box.config(tenants={'ClassTasksMax': '100'}, other={'MatchUsers': 'alice', 'ClassTasksMax': '50'})
+    host.wait_for('alice is out', lambda: not box.containers('alice') and not classes())
+    with box.session('alice'):
+        assert place('alice') == 'c-other/u3001' and not box.the_container('alice')['stale']
+
+
+@case(11)
+def who_lost_his_container_moves_at_once():
+    box.config(tenants={'ClassTasksMax': '100'})
+    client = box.held('alice')
+    init = box.the_container('alice')['init']
+    box.config(other={'MatchUsers': 'alice', 'ClassTasksMax': '50'})
+    os.kill(init, 9)
+    assert box.closed_by_peer(client)
+    with box.session('alice'):
+        assert place('alice') == 'c-other/u3001'
+    host.wait_for('no class', lambda: not classes())
+
+
+@case(11)
+def verbs_find_a_tenant_below_his_class():
+    two_classes(ClassTasksMax='100')
+    with box.session('alice') as alice:
+        client = box.held('alice', 'sleep 601 & exec cat')
+        limit('alice', 'TasksMax=77', '--runtime')
+        assert host.tasks_max('alice') == 77 and rows()['TasksMax']['usage'] >= 2
+        assert 'is no limit' in box.sessctl('limit', 'alice', 'ClassTasksMax=5').err
+        assert alice('sessctl limit alice | grep -c TasksMax').out.strip() >= '1'
+        session = max(s['id'] for s in box.sessions('alice'))
+        assert box.sessctl('freeze', 'alice').rc == 0
+        refused = box.ssh('alice', 'echo in', timeout=15)
+        assert refused.rc != 0 and 'in' not in refused.out.split()
+        assert box.sessctl('thaw', 'alice').rc == 0
+        assert box.sessctl('kill', str(session), '--signal', 'TERM').rc == 0
+        assert box.sessctl('terminate', 'alice').rc == 0
+        box.finish(client)
+    host.wait_for('no class', lambda: not classes())
+
+
+@case(11)
+def a_class_that_was_left_behind_goes():
+    """Helpers killed in the midst of it, and records that are gone: gc finds them."""
+    two_classes(ClassTasksMax='100')
+    with box.session('alice'):
+        pass
+    host.wait_for('alice is out', lambda: not classes())
+    for base in host.bases():
+        for name in ('c-tenants/u3001', 'c-ghost/u3002', 'c-empty'):
+            (base / name).mkdir(parents=True)
+    assert box.sessctl('gc').rc == 0
+    with box.session('alice'):
+        assert place('alice') == 'c-tenants/u3001'
+    host.wait_for('nothing is left', lambda: not classes())
+
+
+@case(11)
+def many_come_and_go_in_a_class():
+    """The last one out takes the class along while the next one makes it."""
+    two_classes(ClassTasksMax='400')
+    names = [f't{n:02}' for n in range(1, 9)]
+    with box.session('t01'):
+        assert place('t01').startswith('c-tenants/')
+
+    def once(name):
+        return [box.ssh(name, 'echo in', timeout=120).out for _ in range(4)]
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(once, names)) == [['in\n'] * 4] * len(names)
+    host.wait_for('nothing is left', lambda: not classes(), 20)

@@ -50,9 +50,10 @@ def bases():
 def group(user, controller):
     """The tenant's cgroup in the hierarchy that has the controller."""
     base = next(b for b in bases() if unified() or controller in b.parent.name.split(','))
-    path = base / f'u{pwd.getpwnam(user).pw_uid}'
-    assert path.is_dir(), f'no cgroup {path}'
-    return path
+    name = f'u{pwd.getpwnam(user).pw_uid}'
+    found = [path for path in (base / name, *base.glob(f'c-*/{name}')) if path.is_dir()]
+    assert len(found) == 1, f'{name} has the cgroups {found}'
+    return found[0]
 
 
 def first_number(path, key=''):

@@ -145,10 +145,95 @@ static void names_tenants(void **state)
 {
 	(void)state;
 	char name[SB_CGROUP_NAME_MAX];
-	sb_cgroup_tenant(name, 1000);
+	sb_cgroup_tenant(name, 1000, NULL);
 	assert_string_equal(name, "u1000");
-	sb_cgroup_tenant(name, (uid_t)-2);
+	sb_cgroup_tenant(name, (uid_t)-2, NULL);
 	assert_string_equal(name, "u4294967294");
+	sb_cgroup_tenant(name, 7, "staff-2.a_b@c+");
+	assert_string_equal(name, "c-staff-2.a_b@c+/u7");
+	/* No name of a class can lead anywhere, or run over. */
+	sb_cgroup_tenant(name, 7, "../x\n");
+	assert_string_equal(name, "c-..\\x2fx\\x0a/u7");
+	char budget[200];
+	memset(budget, 'z', sizeof(budget) - 1);
+	budget[64] = '\0';
+	sb_cgroup_tenant(name, (uid_t)-2, budget);
+	assert_int_equal(strlen(name), 2 + 64 + strlen("/u4294967294"));
+	memset(budget, '/', sizeof(budget) - 1);
+	budget[sizeof(budget) - 1] = '\0';
+	sb_cgroup_tenant(name, (uid_t)-2, budget);
+	assert_true(strlen(name) < sizeof(name));
+	assert_non_null(strstr(name, "/u4294967294"));
+}
+
+static void groups_of_classes(void **state)
+{
+	(void)state;
+	static void (*const make[])(const struct tree *t) = { tree_v2, tree_v1 };
+	for (size_t i = 0; i < SB_ARRAY_SIZE(make); i++) {
+		struct tree t = tree_make();
+		struct sb_err err = { 0 };
+		char name[SB_CGROUP_NAME_MAX];
+		uid_t *uids = NULL;
+		const char *pids = i ? "cgroup/pids/sessbox/" : "cgroup/sessbox/";
+		char path[128];
+		make[i](&t);
+		/* What the kernel would make. */
+		if (i == 0)
+			tree_put(&t, "cgroup/sessbox/c-a/cgroup.subtree_control", ALL_ON);
+		for (int k = 0; i == 1 && k < 2; k++) {
+			tree_put(&t,
+				 k ? "cgroup/cpuset/sessbox/c-a/u6/cpuset.cpus"
+				   : "cgroup/cpuset/sessbox/c-a/cpuset.cpus",
+				 "\n");
+			tree_put(&t,
+				 k ? "cgroup/cpuset/sessbox/c-a/u6/cpuset.mems"
+				   : "cgroup/cpuset/sessbox/c-a/cpuset.mems",
+				 "\n");
+		}
+		struct sb_cgroup *cg = tree_open(&t);
+		sb_cgroup_find(cg, 8, name);
+		assert_string_equal(name, "u8");
+		if (sb_cgroup_create(cg, "c-a/u6", &err) < 0)
+			fail_msg("%s", err.msg);
+		snprintf(path, sizeof(path), "%sc-a/u6", pids);
+		assert_true(tree_has(&t, path));
+		if (i == 1)
+			tree_expect(&t, "cgroup/cpuset/sessbox/c-a/u6/cpuset.cpus", "0-1\n");
+		sb_cgroup_find(cg, 6, name);
+		assert_string_equal(name, "c-a/u6");
+		char class[SB_CGROUP_NAME_MAX];
+		assert_true(sb_cgroup_above(name, class));
+		assert_string_equal(class, "c-a");
+		assert_int_equal(sb_cgroup_tenants(cg, &uids), i ? 2 : 1);
+		assert_int_equal(uids[0], 6);
+		free(uids);
+		snprintf(path, sizeof(path), "%sc-a/u9", pids);
+		tree_parents(&t, path);
+		assert_int_equal(mkdirat(t.fd, path, 0755), 0);
+		assert_int_equal(sb_cgroup_destroy_tenant(cg, 9, 0, &err), 0);
+		snprintf(path, sizeof(path), "%sc-a/u6", pids);
+		assert_true(tree_has(&t, path));
+		for (int k = 0; i == 1 && k < 2; k++) {
+			tree_parents(&t, "cgroup/cpuset/sessbox/c-a/u6/");
+			unlinkat(t.fd,
+				 k ? "cgroup/cpuset/sessbox/c-a/u6/cpuset.cpus"
+				   : "cgroup/cpuset/sessbox/c-a/cpuset.cpus",
+				 0);
+			unlinkat(t.fd,
+				 k ? "cgroup/cpuset/sessbox/c-a/u6/cpuset.mems"
+				   : "cgroup/cpuset/sessbox/c-a/cpuset.mems",
+				 0);
+		}
+		if (i == 0)
+			unlinkat(t.fd, "cgroup/sessbox/c-a/cgroup.subtree_control", 0);
+		/* The last one takes the class along. */
+		assert_int_equal(sb_cgroup_destroy_tenant(cg, 6, 0, &err), 0);
+		snprintf(path, sizeof(path), "%sc-a", pids);
+		assert_false(tree_has(&t, path));
+		sb_cgroup_close(cg);
+		tree_remove(&t);
+	}
 }
 
 static void takes_plain_names_only(void **state)
@@ -327,6 +412,7 @@ int main(void)
 		cmocka_unit_test(refuses_what_it_cannot_read),
 		cmocka_unit_test(bounds_the_hierarchies),
 		cmocka_unit_test(names_tenants),
+		cmocka_unit_test(groups_of_classes),
 		cmocka_unit_test(takes_plain_names_only),
 		cmocka_unit_test(turns_controllers_on),
 		cmocka_unit_test(fails_when_controllers_fail),

@@ -356,6 +356,18 @@ static void limits_are_keys(void **state)
 	for (size_t i = 0; i < sb_keys_n; i++)
 		n += sb_keys[i].kind == SB_KEY_LIMIT;
 	assert_int_equal(n, SB_LIMITS_N);
+	for (size_t i = 0; i < SB_BUDGETS_N; i++) {
+		const struct sb_key *key = sb_key_find(sb_budget_rows[i].key);
+		assert_non_null(key);
+		assert_int_equal(key->kind, SB_KEY_BUDGET);
+		assert_int_equal(key->offset,
+				 offsetof(struct sb_settings, budget) +
+					 sb_limit_rows[sb_budget_rows[i].limit].offset);
+		n++;
+	}
+	for (size_t i = 0; i < sb_keys_n; i++)
+		n -= sb_keys[i].kind == SB_KEY_BUDGET || sb_keys[i].kind == SB_KEY_LIMIT;
+	assert_int_equal(n, 0);
 }
 
 int main(void)

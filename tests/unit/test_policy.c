@@ -246,8 +246,51 @@ static void presets(void **state)
 	assert_true((l->memory_max & l->memory_swap_max & l->cpu_quota) == SB_INFINITY);
 	assert_int_equal(l->tasks_max, 4096);
 	assert_int_equal(l->cpu_weight, 100);
+	assert_true(l->memory_high == SB_INFINITY && l->io_weight == 100);
+	assert_true(sb_cpus_empty(&l->allowed_cpus) && l->io_read_bandwidth_max.n == 0);
 	for (size_t i = 0; i < sb_keys_n; i++)
 		assert_true(!p->origins[i].class && !p->origins[i].overrode.n);
+}
+
+/* Whose budget he lives on: nothing of it is merged. */
+static void budgets(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text, *budget;
+		uint64_t memory, tasks;
+	} cases[] = {
+		{ CLASS("u", ANN, YES), NULL, SB_INFINITY, SB_INFINITY },
+		{ CLASS("u", ANN, "ClassMemoryMax=1M\n"), "u", 1 << 20, SB_INFINITY },
+		{ CLASS("r", UIDS, "ClassTasksMax=9\n") CLASS("u", ANN, "ClassMemoryMax=1M\n"), "u",
+		  1 << 20, SB_INFINITY },
+		{ CLASS("r", UIDS, "ClassTasksMax=9\n") CLASS("u", ANN, "MemoryMax=1M\n"), "r",
+		  SB_INFINITY, 9 },
+		{ "[Defaults]\nClassTasksMax=7\n", "defaults", SB_INFINITY, 7 },
+		{ CLASS("u", ANN, "ClassTasksMax=infinity\n") "[Defaults]\nClassTasksMax=7\n", "u",
+		  SB_INFINITY, SB_INFINITY },
+		{ CLASS("c", "MatchUsers=bob", "ClassTasksMax=9\n"), NULL, SB_INFINITY,
+		  SB_INFINITY },
+	};
+	char hashes[SB_ARRAY_SIZE(cases)][2][17];
+	for (size_t i = 0; i < SB_ARRAY_SIZE(cases); i++) {
+		cleanup_config struct sb_config *config = load_text(cases[i].text, NULL);
+		cleanup_policy struct sb_policy *p = resolve(config);
+		if (cases[i].budget)
+			assert_string_equal(p->budget, cases[i].budget);
+		else
+			assert_null(p->budget);
+		assert_int_equal(p->set.budget.memory_max, cases[i].memory);
+		assert_int_equal(p->set.budget.tasks_max, cases[i].tasks);
+		assert_int_equal(p->set.budget.cpu_weight, 100);
+		memcpy(hashes[i][0], p->container_hash, 17);
+		memcpy(hashes[i][1], p->limits_hash, 17);
+	}
+	/* Another class is another place; another value is other limits. */
+	assert_string_not_equal(hashes[0][0], hashes[1][0]);
+	assert_string_equal(hashes[1][0], hashes[2][0]);
+	assert_string_not_equal(hashes[0][1], hashes[1][1]);
+	assert_string_equal(hashes[0][0], hashes[6][0]);
 }
 
 static void group_error(void **state)
@@ -388,9 +431,10 @@ static void hostname(void **state)
 int main(void)
 {
 	const struct CMUnitTest plain[] = {
-		cmocka_unit_test(presets), cmocka_unit_test(group_error),
-		cmocka_unit_test(origins), cmocka_unit_test(hashes),
-		cmocka_unit_test(units),   cmocka_unit_test(hostname),
+		cmocka_unit_test(presets),     cmocka_unit_test(budgets),
+		cmocka_unit_test(group_error), cmocka_unit_test(origins),
+		cmocka_unit_test(hashes),      cmocka_unit_test(units),
+		cmocka_unit_test(hostname),
 	};
 	struct CMUnitTest tests[SB_ARRAY_SIZE(plain) + SB_ARRAY_SIZE(rows)] = { 0 };
 	size_t n = 0;

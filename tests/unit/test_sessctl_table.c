@@ -228,7 +228,7 @@ static void test_json_of_cells(void **state)
 
 static void test_limit_rows_live(void **state)
 {
-	struct ctl_limit rows[SB_LIMITS_N];
+	struct ctl_limit rows[CTL_LIMITS_MAX];
 	struct ctl_sources sources;
 	struct sb_rate rates[] = { { (char *)"/dev/a", 5000000 }, { (char *)"8:16", 1 } };
 	const struct ctl_user user = {
@@ -286,7 +286,7 @@ static void test_limit_rows_live(void **state)
 
 static void test_limit_rows_of_nobody(void **state)
 {
-	struct ctl_limit rows[SB_LIMITS_N];
+	struct ctl_limit rows[CTL_LIMITS_MAX];
 	struct ctl_sources sources;
 	(void)state;
 	ctl_limit_rows(NULL, NULL, NULL, rows, &sources);
