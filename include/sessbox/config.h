@@ -80,6 +80,8 @@ bool sb_key_is_list(const struct sb_key *key);
 const struct sb_key *sb_key_find(const char *name);
 
 enum sb_on_failure { SB_ON_FAILURE_DENY, SB_ON_FAILURE_ALLOW };
+enum sb_home { SB_HOME_BIND, SB_HOME_PRIVATE, SB_HOME_TMPFS };
+enum sb_protect_proc { SB_PROTECT_PROC_DEFAULT, SB_PROTECT_PROC_INVISIBLE };
 enum sb_root_overlay { SB_OVERLAY_NO, SB_OVERLAY_TMPFS, SB_OVERLAY_PERSISTENT };
 
 /* The parsed values of all keys but the Match ones. */
@@ -98,9 +100,13 @@ struct sb_settings {
 	char *root_directory;	   /* "/" = the view of the host */
 	unsigned int root_overlay; /* enum sb_root_overlay */
 	uint64_t root_overlay_size;
-	unsigned int home; /* index of "bind" */
+	unsigned int home; /* enum sb_home */
 	struct sb_strv bind_paths;
 	struct sb_strv bind_read_only_paths;
+	struct sb_strv temporary_file_system;
+	struct sb_strv read_only_paths;
+	struct sb_strv inaccessible_paths;
+	unsigned int protect_proc; /* enum sb_protect_proc */
 	bool private_tmp;
 	char *tmp_size; /* bytes or a percentage: see sb_policy_tmp_size() */
 	char *hostname; /* template with %u %U %H %% */

@@ -70,6 +70,24 @@ struct sb_bind {
 };
 int sb_parse_bind(const char *text, struct sb_bind *ret);
 
+/*
+ * One word of ReadOnlyPaths= and InaccessiblePaths=: [-]PATH, a normalized path but "/". *ret_path
+ * points into text.
+ */
+int sb_parse_inside(const char *text, const char **ret_path, bool *ret_optional);
+
+/* One word of TemporaryFileSystem=: PATH[:OPTION[,OPTION...]], see systemd.exec(5) and tmpfs(5). */
+struct sb_tmpfs {
+	char path[SB_BIND_PATH_MAX];
+	uint64_t size;	 /* SB_INFINITY = not given */
+	uint64_t inodes; /* SB_INFINITY = not given */
+	uint64_t mode;	 /* 0755 */
+	uint64_t uid, gid;
+	bool ro, noexec;
+	bool hardened; /* nosuid or nodev was asked for, which always holds */
+};
+int sb_parse_tmpfs(const char *text, struct sb_tmpfs *ret);
+
 /* Absolute, and the only way to write this path: no empty, "." or ".." component. */
 bool sb_parse_is_plain_path(const char *text);
 

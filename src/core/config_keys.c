@@ -54,6 +54,19 @@ static bool is_bind(const char *text)
 	return !has_control(text) && sb_parse_bind(text, &bind) == 0;
 }
 
+static bool is_inside(const char *text)
+{
+	const char *path;
+	bool optional;
+	return !has_control(text) && sb_parse_inside(text, &path, &optional) == 0;
+}
+
+static bool is_tmpfs(const char *text)
+{
+	struct sb_tmpfs tmpfs;
+	return !has_control(text) && sb_parse_tmpfs(text, &tmpfs) == 0;
+}
+
 static bool is_share(const char *text)
 {
 	uint64_t v;
@@ -80,7 +93,8 @@ static bool is_hostname(const char *text)
 
 static const char *const on_failure_words[] = { "deny", "allow", NULL };
 static const char *const overlay_words[] = { "no", "tmpfs", "persistent", NULL };
-static const char *const home_words[] = { "bind", NULL };
+static const char *const home_words[] = { "bind", "private", "tmpfs", NULL };
+static const char *const proc_words[] = { "default", "invisible", NULL };
 
 #define YES_NO "yes or no"
 #define BYTES "bytes such as 512M, a share of the machine's memory such as 25%, or infinity"
@@ -88,6 +102,7 @@ static const char *const home_words[] = { "bind", NULL };
 #define QUOTA "a percentage of one CPU above 0 such as 50% or 200%, or infinity"
 #define RATES "pairs of a path and a number above 0 such as /dev/sda 5M, or infinity"
 #define BINDS "SOURCE[:DEST][:rbind|norbind] with absolute, normalized paths"
+#define INSIDE "absolute, normalized paths but /, each may have a leading -"
 #define MINUTE UINT64_C(60000)
 #define DAY (24 * 60 * MINUTE)
 #define MIB (UINT64_C(1) << 20)
@@ -151,12 +166,22 @@ const struct sb_key sb_keys[] = {
 	  NUMBER(SB_TYPE_SIZE, MIB, UINT64_C(1) << 44), .preset = "1G",
 	  .expected = "bytes from 1M to 16T such as 512M, or a share of the machine's memory",
 	  .help = "how much a RootOverlay takes at most" },
-	{ "Home", CONTAINER(home), CHOICE(home_words), .preset = "bind", .expected = "bind",
-	  .help = "where the home directory comes from" },
+	{ "Home", CONTAINER(home), CHOICE(home_words), .preset = "bind",
+	  .expected = "bind, private or tmpfs", .help = "where the home directory comes from" },
 	{ "BindPaths", CONTAINER(bind_paths), WORDS(is_bind), .preset = "", .expected = BINDS,
 	  .help = "paths of the host that are shown in the container" },
 	{ "BindReadOnlyPaths", CONTAINER(bind_read_only_paths), WORDS(is_bind), .preset = "",
 	  .expected = BINDS, .help = "paths of the host that are shown read-only" },
+	{ "TemporaryFileSystem", CONTAINER(temporary_file_system), WORDS(is_tmpfs), .preset = "",
+	  .expected = "PATH[:OPTION,...] with size=, nr_inodes=, mode=, uid=, gid=, ro or noexec",
+	  .help = "empty file systems in memory" },
+	{ "ReadOnlyPaths", CONTAINER(read_only_paths), WORDS(is_inside), .preset = "",
+	  .expected = INSIDE, .help = "paths inside that cannot be written below" },
+	{ "InaccessiblePaths", CONTAINER(inaccessible_paths), WORDS(is_inside), .preset = "",
+	  .expected = INSIDE, .help = "paths inside that are shown empty" },
+	{ "ProtectProc", CONTAINER(protect_proc), CHOICE(proc_words), .preset = "default",
+	  .expected = "default or invisible",
+	  .help = "whether /proc hides the container's processes of other users" },
 	{ "PrivateTmp", CONTAINER(private_tmp), BOOL, .preset = "yes",
 	  .help = "a /tmp and /var/tmp of its own" },
 	{ "TmpSize", CONTAINER(tmp_size), STRING(is_share), .preset = "25%",

@@ -347,45 +347,6 @@ bool sb_parse_is_plain_path(const char *path)
 	return true;
 }
 
-/* Copies up to the next ":" or the end; *text moves behind it. */
-static int take_field(const char **text, char *buf, size_t size)
-{
-	size_t len = strcspn(*text, ":");
-	if (len >= size)
-		return -ERANGE;
-	memcpy(buf, *text, len);
-	buf[len] = '\0';
-	*text += len;
-	if (**text == ':')
-		++*text;
-	return 0;
-}
-
-int sb_parse_bind(const char *text, struct sb_bind *ret)
-{
-	struct sb_bind b = { .optional = text[0] == '-' };
-	char last[sizeof("norbind")] = "rbind";
-	size_t len = strlen(text);
-	if (len == 0 || text[len - 1] == ':')
-		return -EINVAL;
-	text += b.optional;
-	int r = take_field(&text, b.source, sizeof(b.source));
-	bool has_dest = text[0] == '/';
-	if (r == 0)
-		r = has_dest ? take_field(&text, b.dest, sizeof(b.dest))
-			     : sb_copy(b.dest, sizeof(b.dest), b.source);
-	if (r == 0 && *text && (take_field(&text, last, sizeof(last)) < 0 || *text))
-		r = -EINVAL;
-	if (r < 0)
-		return r;
-	b.recursive = strcmp(last, "rbind") == 0;
-	if ((!b.recursive && strcmp(last, "norbind") != 0) || !sb_parse_is_plain_path(b.source) ||
-	    !sb_parse_is_plain_path(b.dest) || strcmp(b.dest, "/") == 0)
-		return -EINVAL;
-	*ret = b;
-	return 0;
-}
-
 void sb_print_size(char *buf, size_t size, uint64_t bytes)
 {
 	size_t i = 0;

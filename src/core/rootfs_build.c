@@ -3,8 +3,10 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 
 #include "sessbox/io.h"
 #include "sessbox/mount.h"
@@ -29,13 +31,16 @@ static int clone_source(const struct sb_plan *plan, const struct sb_mount_op *op
 	const struct sb_clone how = { .attr = op->attr,
 				      .recursive = !(op->flags & SB_OP_NO_RECURSE),
 				      .slave = op->flags & SB_OP_SLAVE };
-	unsigned int want = op->flags & SB_OP_DIRECTORY ? SB_PATH_DIRECTORY : 0;
 	cleanup_fd int source = -1;
-	int fd;
+	int fd = 0;
+	if (op->flags & SB_OP_MADE)
+		fd = sb_home_make(op->uid, op->gid, why);
+	if (fd < 0)
+		return fd;
 	if (op->flags & SB_OP_IN_TREE)
 		source = open_in_tree(plan, op);
 	else if (op->flags & SB_OP_GUARDED)
-		source = sb_path_open(op->source, want, why);
+		source = sb_op_open_source(op, why);
 	if (op->flags & (SB_OP_IN_TREE | SB_OP_GUARDED))
 		fd = source < 0 ? source : sb_mount_clone(source, "", &how);
 	else
@@ -154,10 +159,7 @@ static int attach(const struct sb_mount_op *op, int mount_fd, bool as_dir)
 		int r = make_mount_point(op->target, as_dir);
 		return r < 0 ? r : sb_mount_attach(mount_fd, AT_FDCWD, op->target);
 	}
-	cleanup_fd int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (root < 0)
-		return -errno;
-	cleanup_fd int target = sb_path_make(root, op->target, as_dir, NULL);
+	cleanup_fd int target = sb_op_make_target(op, as_dir);
 	return target < 0 ? target : sb_mount_attach(mount_fd, target, "");
 }
 
@@ -219,19 +221,51 @@ static int cover(const struct sb_mount_op *op, int target, int dfd, const char *
 	return fd < 0 ? fd : sb_mount_attach(fd, target, "");
 }
 
-static int make_rdonly(struct sb_mount_op *op)
-{
-	cleanup_fd int target = open_target(op);
-	return target < 0 ? target : cover(op, target, target, "");
-}
-
-static int mask(struct sb_mount_op *op)
+/*
+ * May this be covered? A mount over a single file of a host's directory is dropped as soon as the
+ * host renames another one into its place. In the kernel's own file systems nobody renames.
+ */
+static int check_target(int target, bool *ret_is_dir)
 {
 	struct stat st;
+	struct statfs fs;
+	if (fstat(target, &st) < 0 || fstatfs(target, &fs) < 0)
+		return -errno;
+	*ret_is_dir = S_ISDIR(st.st_mode);
+	return *ret_is_dir || fs.f_type == PROC_SUPER_MAGIC || fs.f_type == SYSFS_MAGIC ? 0
+											: -ENOTDIR;
+}
+
+/* Root's links have been followed: the operation's target becomes what they lead to. */
+static int note_target(struct sb_mount_op *op, int target)
+{
+	char link[32], path[PATH_MAX];
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", target);
+	ssize_t n = readlink(link, path, sizeof(path) - 1);
+	if (n < 0)
+		return -errno;
+	path[n] = '\0';
+	char *copy = strdup(path);
+	if (!copy)
+		return -ENOMEM;
+	free(op->target);
+	op->target = copy;
+	op->hash = sb_mount_target_hash(copy);
+	return 0;
+}
+
+static int cover_target(struct sb_mount_op *op)
+{
+	bool is_dir = false;
 	cleanup_fd int target = open_target(op);
-	if (target < 0 || fstat(target, &st) < 0)
-		return target < 0 ? target : -errno;
-	return cover(op, target, AT_FDCWD, S_ISDIR(st.st_mode) ? SB_MASK_DIR : "/dev/null");
+	int r = target < 0 ? target : check_target(target, &is_dir);
+	if (r == 0 && (op->flags & SB_OP_GUARDED))
+		r = note_target(op, target);
+	if (r < 0)
+		return r;
+	if (op->kind == SB_MOUNT_RDONLY)
+		return cover(op, target, target, "");
+	return cover(op, target, AT_FDCWD, is_dir ? SB_MASK_DIR : "/dev/null");
 }
 
 static int seal(struct sb_mount_op *op)
@@ -251,9 +285,11 @@ static int root_is_there(struct sb_mount_op *op)
 }
 
 static int (*const builders[])(struct sb_mount_op *) = {
-	[SB_MOUNT_DIR] = make_dir,     [SB_MOUNT_LINK] = make_link, [SB_MOUNT_FS] = new_fs,
-	[SB_MOUNT_BIND] = bind_source, [SB_MOUNT_LIKE] = like_host, [SB_MOUNT_RDONLY] = make_rdonly,
-	[SB_MOUNT_MASK] = mask,	       [SB_MOUNT_SEAL] = seal,	    [SB_MOUNT_ROOT] = root_is_there,
+	[SB_MOUNT_DIR] = make_dir,	 [SB_MOUNT_LINK] = make_link,
+	[SB_MOUNT_FS] = new_fs,		 [SB_MOUNT_BIND] = bind_source,
+	[SB_MOUNT_LIKE] = like_host,	 [SB_MOUNT_RDONLY] = cover_target,
+	[SB_MOUNT_MASK] = cover_target,	 [SB_MOUNT_SEAL] = seal,
+	[SB_MOUNT_ROOT] = root_is_there,
 };
 
 static int build_one(struct sb_mount_op *op, struct sb_err *err)
@@ -289,98 +325,4 @@ int sb_plan_build(struct sb_plan *plan, int (*enter_cgroup)(void *ctx), void *ct
 	if (r == 0 && !entered && (r = enter_cgroup(ctx)) < 0)
 		return sb_fail(err, r, "enter the cgroup namespace");
 	return r;
-}
-
-/* ---- verification ---- */
-
-static const struct {
-	const char *word;
-	uint64_t attr;
-} flag_words[] = {
-	{ "ro", MOUNT_ATTR_RDONLY },
-	{ "nosuid", MOUNT_ATTR_NOSUID },
-	{ "nodev", MOUNT_ATTR_NODEV },
-	{ "noexec", MOUNT_ATTR_NOEXEC },
-};
-
-static uint64_t parse_flags(char *words)
-{
-	uint64_t attr = 0;
-	char *save = NULL;
-	for (char *w = strtok_r(words, ",", &save); w; w = strtok_r(NULL, ",", &save))
-		for (size_t i = 0; i < SB_ARRAY_SIZE(flag_words); i++)
-			if (strcmp(w, flag_words[i].word) == 0)
-				attr |= flag_words[i].attr;
-	return attr;
-}
-
-/* Does it decide the flags of the mount on its target? */
-static bool decides(const struct sb_mount_op *op)
-{
-	return op->kind != SB_MOUNT_DIR && op->kind != SB_MOUNT_LINK && !op->link_text &&
-	       !op->skipped && !op->superseded;
-}
-
-static const struct sb_mount_op *find_mount(const struct sb_plan *plan, const char *target)
-{
-	uint32_t hash = sb_mount_target_hash(target);
-	for (size_t i = plan->n; i-- > 0;)
-		if (plan->ops[i].hash == hash && decides(&plan->ops[i]) &&
-		    strcmp(plan->ops[i].target, target) == 0)
-			return &plan->ops[i];
-	return NULL;
-}
-
-/* mountinfo writes blank, tab, newline and backslash as \\NNN (octal). In place. */
-static void unescape(char *text)
-{
-	char *to = text;
-	for (const char *from = text; *from; to++) {
-		bool octal = from[0] == '\\' && from[1] >= '0' && from[1] <= '3' &&
-			     from[2] >= '0' && from[2] <= '7' && from[3] >= '0' && from[3] <= '7';
-		*to = octal ? (char)((from[1] - '0') * 64 + (from[2] - '0') * 8 + from[3] - '0')
-			    : *from;
-		from += octal ? 4 : 1;
-	}
-	*to = '\0';
-}
-
-static int verify_line(const struct sb_plan *plan, char *line, size_t *seen, struct sb_err *err)
-{
-	char *save = NULL, *field[6] = { 0 };
-	for (size_t i = 0; i < SB_ARRAY_SIZE(field); i++)
-		field[i] = strtok_r(i ? NULL : line, " ", &save);
-	if (!field[5])
-		return 0;
-	unescape(field[4]);
-	const struct sb_mount_op *op = find_mount(plan, field[4]);
-	uint64_t attr = parse_flags(field[5]);
-	if (op)
-		(*seen)++;
-	if (op && (attr & op->attr) != op->attr)
-		return sb_fail_plain(err, EPERM, "'%s' is mounted without its flags", op->target);
-	/* Below our targets lie the host's own submounts, cloned with the same flags. */
-	if (!(attr & MOUNT_ATTR_NOSUID))
-		return sb_fail_plain(err, EPERM, "'%s' is mounted without nosuid", field[4]);
-	return 0;
-}
-
-int sb_plan_verify(const struct sb_plan *plan, struct sb_err *err)
-{
-	cleanup_file FILE *f = fopen("/proc/self/mountinfo", "re");
-	if (!f)
-		return sb_fail(err, errno, "open '/proc/self/mountinfo'");
-	cleanup_free char *line = NULL;
-	size_t size = 0, seen = 0, planned = 0;
-	while (getline(&line, &size, f) > 0) {
-		int r = verify_line(plan, line, &seen, err);
-		if (r < 0)
-			return r;
-	}
-	for (size_t i = 0; i < plan->n; i++)
-		planned += decides(&plan->ops[i]);
-	if (seen < planned)
-		return sb_fail_plain(err, EPERM, "%zu of %zu planned mounts are there", seen,
-				     planned);
-	return 0;
 }

@@ -37,7 +37,7 @@ struct sb_maker {
 struct sb_mount_op *sb_maker_add(struct sb_maker *m, const struct sb_row *row);
 void sb_maker_rows(struct sb_maker *m, const struct sb_row *rows, size_t n);
 
-/* Sets the next option of a new file system; value NULL = a flag. */
+/* Sets an option of a new file system; value NULL = a flag. */
 void sb_maker_option(struct sb_mount_op *op, const char *key, const char *value);
 
 /* A tmpfs with a bound on bytes and inodes. */
@@ -54,7 +54,9 @@ void sb_maker_seals(struct sb_maker *m); /* after everything else */
 /* ---- rootfs_paths.c: what the policy shows, hides and closes by path ---- */
 
 void sb_maker_home(struct sb_maker *m);
+void sb_maker_tmpfs_paths(struct sb_maker *m);
 void sb_maker_binds(struct sb_maker *m);
+void sb_maker_closed_paths(struct sb_maker *m);
 
 /* ---- rootfs_root.c ---- */
 
@@ -80,5 +82,19 @@ int sb_root_enter(const struct sb_mount_op *op);
  * errno.
  */
 int sb_store_open(uid_t uid, uint64_t size, int64_t deadline, struct sb_err *err);
+
+/* ---- rootfs_home.c ---- */
+
+#define SB_HOMES_DIR SB_STORE_DIR "/home"
+
+/* Makes the private home SB_HOMES_DIR/u<uid> if it is missing, with what /etc/skel has. */
+int sb_home_make(uid_t uid, gid_t gid, struct sb_err *err);
+
+/*
+ * Opens the operation's source on the host, or makes its target inside. With the tenant's ids if
+ * root may not pass a directory on the way: a network file system may take root for nobody.
+ */
+int sb_op_open_source(const struct sb_mount_op *op, struct sb_err *err);
+int sb_op_make_target(const struct sb_mount_op *op, bool as_dir);
 
 #endif

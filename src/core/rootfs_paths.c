@@ -4,19 +4,122 @@
 #include "rootfs_internal.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "sessbox/parse.h"
 #include "sessbox/path.h"
 
+static void add_home(struct sb_maker *m, const char *home)
+{
+	const struct sb_policy *policy = m->spec->policy;
+	char store[64];
+	const struct sb_row bind = { SB_MOUNT_BIND,
+				     home,
+				     NULL,
+				     NOSUID | NODEV,
+				     SLAVE | OPTIONAL | SB_OP_DIRECTORY | SB_OP_GUARDED,
+				     0 };
+	const struct sb_row private = { SB_MOUNT_BIND,
+					home,
+					store,
+					NOSUID | NODEV,
+					SB_OP_NO_RECURSE | SB_OP_DIRECTORY | SB_OP_GUARDED |
+						SB_OP_MADE,
+					0 };
+	snprintf(store, sizeof(store), SB_HOMES_DIR "/u%u", policy->uid);
+	struct sb_mount_op *op =
+		sb_maker_add(m, policy->set.home == SB_HOME_BIND ? &bind : &private);
+	op->uid = policy->uid;
+	op->gid = policy->gid;
+}
+
+static void set_owner(struct sb_mount_op *op, uint64_t uid, uint64_t gid)
+{
+	char text[16];
+	snprintf(text, sizeof(text), "%" PRIu64, uid);
+	sb_maker_option(op, "uid", text);
+	snprintf(text, sizeof(text), "%" PRIu64, gid);
+	sb_maker_option(op, "gid", text);
+}
+
 void sb_maker_home(struct sb_maker *m)
 {
+	const struct sb_policy *policy = m->spec->policy;
 	const char *home = m->spec->home;
 	sb_maker_tmpfs(m, "/home", 16384, "755", NOSUID | NODEV);
 	if (!sb_path_is_normal(home) || strcmp(home, "/") == 0)
 		return;
-	sb_maker_add(m, &(struct sb_row){ SB_MOUNT_BIND, home, NULL, NOSUID | NODEV,
-					  SLAVE | OPTIONAL | SB_OP_DIRECTORY | SB_OP_GUARDED, 0 });
+	if (policy->set.home != SB_HOME_TMPFS) {
+		add_home(m, home);
+		return;
+	}
+	struct sb_mount_op *op = sb_maker_tmpfs(m, home, m->spec->tmp_size, "700", NOSUID | NODEV);
+	op->flags |= SB_OP_GUARDED;
+	set_owner(op, policy->uid, policy->gid);
+}
+
+static void add_tmpfs(struct sb_maker *m, const char *text)
+{
+	struct sb_tmpfs t;
+	char mode[8], inodes[24];
+	int r = sb_parse_tmpfs(text, &t);
+	if (r < 0) {
+		m->r = r;
+		return;
+	}
+	snprintf(mode, sizeof(mode), "%" PRIo64, t.mode);
+	uint64_t size = t.size == SB_INFINITY ? m->spec->tmp_size : t.size;
+	struct sb_mount_op *op =
+		sb_maker_tmpfs(m, t.path, size, mode, NOSUID | NODEV | (t.noexec ? NOEXEC : 0));
+	op->flags |= SB_OP_GUARDED;
+	if (t.inodes != SB_INFINITY) {
+		snprintf(inodes, sizeof(inodes), "%" PRIu64, t.inodes);
+		sb_maker_option(op, "nr_inodes", inodes);
+	}
+	set_owner(op, t.uid, t.gid);
+}
+
+void sb_maker_tmpfs_paths(struct sb_maker *m)
+{
+	const struct sb_strv *list = &m->spec->policy->set.temporary_file_system;
+	for (size_t i = 0; i < list->n; i++)
+		add_tmpfs(m, list->v[i]);
+}
+
+/* Read-only from the time on when nothing more is put into it. */
+static void seal_tmpfs(struct sb_maker *m, const char *text)
+{
+	struct sb_tmpfs t;
+	if (sb_parse_tmpfs(text, &t) == 0 && t.ro)
+		sb_maker_add(m, &(struct sb_row){ SB_MOUNT_SEAL, t.path, NULL,
+						  RO | NOSUID | NODEV | (t.noexec ? NOEXEC : 0),
+						  SB_OP_GUARDED, 0 });
+}
+
+static void close_paths(struct sb_maker *m, const struct sb_strv *list, enum sb_mount_op_kind kind,
+			uint64_t attr)
+{
+	for (size_t i = 0; i < list->n; i++) {
+		const char *path;
+		bool optional;
+		int r = sb_parse_inside(list->v[i], &path, &optional);
+		if (r < 0)
+			m->r = r;
+		else
+			sb_maker_add(m, &(struct sb_row){ kind, path, NULL, attr,
+							  SB_OP_GUARDED | (optional ? OPTIONAL : 0),
+							  0 });
+	}
+}
+
+void sb_maker_closed_paths(struct sb_maker *m)
+{
+	const struct sb_settings *set = &m->spec->policy->set;
+	for (size_t i = 0; i < set->temporary_file_system.n; i++)
+		seal_tmpfs(m, set->temporary_file_system.v[i]);
+	close_paths(m, &set->read_only_paths, SB_MOUNT_RDONLY, RO | NOSUID);
+	close_paths(m, &set->inaccessible_paths, SB_MOUNT_MASK, RO | NOSUID | NOEXEC);
 }
 
 static void add_bind(struct sb_maker *m, const char *text, uint64_t attr)

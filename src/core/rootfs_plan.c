@@ -8,11 +8,6 @@
 #include "sessbox/parse.h"
 #include "sessbox/path.h"
 
-static const struct sb_row kernel_view[] = {
-	{ SB_MOUNT_FS, "/proc", "proc", NOSUID | NODEV | NOEXEC, 0, 0 },
-	{ SB_MOUNT_FS, "/sys", "sysfs", RO | NOSUID | NODEV | NOEXEC, 0, 0 },
-};
-
 /* The nodes are the host's own, cloned: no mknod, whatever the host itself runs in. */
 static const struct sb_row devices[] = {
 	{ SB_MOUNT_BIND, "/dev/null", NULL, NOSUID | NOEXEC, SB_OP_NO_RECURSE, 0 },
@@ -115,7 +110,7 @@ void sb_maker_rows(struct sb_maker *m, const struct sb_row *rows, size_t n)
 void sb_maker_option(struct sb_mount_op *op, const char *key, const char *value)
 {
 	for (size_t i = 0; i < SB_MOUNT_OPTS_MAX; i++) {
-		if (op->opts[i].key)
+		if (op->opts[i].key && strcmp(op->opts[i].key, key) != 0)
 			continue;
 		op->opts[i].key = key;
 		snprintf(op->opts[i].value, sizeof(op->opts[i].value), "%s", value ? value : "");
@@ -159,6 +154,16 @@ static void plan_cgroup(struct sb_maker *m)
 		sb_maker_option(op, "controllers", *v1);
 	}
 	sb_maker_add(m, &(struct sb_row){ SB_MOUNT_SEAL, "/sys/fs/cgroup", NULL, attr, 0, 0 });
+}
+
+static void plan_kernel(struct sb_maker *m)
+{
+	struct sb_mount_op *proc = sb_maker_add(
+		m, &(struct sb_row){ SB_MOUNT_FS, "/proc", "proc", NOSUID | NODEV | NOEXEC, 0, 0 });
+	if (m->spec->policy->set.protect_proc == SB_PROTECT_PROC_INVISIBLE)
+		sb_maker_option(proc, "hidepid", "invisible");
+	sb_maker_add(m, &(struct sb_row){ SB_MOUNT_FS, "/sys", "sysfs",
+					  RO | NOSUID | NODEV | NOEXEC, 0, 0 });
 }
 
 static void plan_dev(struct sb_maker *m)
@@ -227,7 +232,7 @@ int sb_plan_make(const struct sb_plan_spec *spec, struct sb_plan **ret, struct s
 	struct sb_maker m = { .spec = spec, .plan = plan };
 	plan->tree = -1;
 	sb_maker_system(&m);
-	sb_maker_rows(&m, kernel_view, SB_ARRAY_SIZE(kernel_view));
+	plan_kernel(&m);
 	plan_dev(&m);
 	plan_tmp(&m);
 	plan_run(&m);
@@ -236,7 +241,9 @@ int sb_plan_make(const struct sb_plan_spec *spec, struct sb_plan **ret, struct s
 	sb_maker_masks(&m);
 	sb_maker_home(&m);
 	plan_cgroup(&m);
+	sb_maker_tmpfs_paths(&m);
 	sb_maker_binds(&m);
+	sb_maker_closed_paths(&m);
 	sb_maker_seals(&m);
 	if (m.r < 0)
 		return sb_fail(err, m.r, "plan the tree");

@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """9. Trees of their own, homes, and what is shown, hidden and closed by path."""
 import contextlib
+import fcntl
 import os
 import re
 import shutil
+import struct
+import subprocess
+import threading
 from pathlib import Path
 
 import box
@@ -86,7 +90,7 @@ def a_tree_cannot_be_written():
     with tree() as made:
         (made / 'srv/open').mkdir(mode=0o777)
         (made / 'srv/open').chmod(0o777)
-        done = box.ssh('alice', 'touch /srv/open/mine; echo $?; touch /tmp/mine ~/mine; echo $?')
+        done = box.ssh('alice', 'touch /srv/open/mine; echo $?; touch /tmp/mine ~/mine && rm ~/mine; echo $?')
         assert done.out.split() == ['1', '0'] and 'Read-only' in done.err, done
         assert not list((made / 'srv/open').iterdir())
         flags = box.out_of('alice', 'cat /proc/self/mountinfo').splitlines()
@@ -220,3 +224,223 @@ def nothing_leads_below_an_overlay():
                                  " cat /proc/self/mountinfo; head -c 1 /etc/shadow'")
         assert '/etc/mark' in tried.out.split() and 'root:' not in tried.out, tried
         assert not {'/upper', '/work', '/tree', 'upper', 'work', 'tree'} & set(tried.out.split()), tried
+
+
+# homes
+
+@case(9)
+def a_private_home_is_kept_and_not_the_hosts():
+    box.config(tenants={'Home': 'private'})
+    marker = box.home('alice') / 'of-the-host'
+    try:
+        with box.host_file(marker), box.host_file('/etc/skel/of-skel', mode=0o640):
+            seen = box.out_of('alice', 'pwd; ls -A; stat -c "%a %U" . of-skel; echo mine >mine').split()
+        assert seen[0] == '/home/alice' and 'of-skel' in seen and '.bashrc' in seen, seen
+        assert 'of-host' not in seen and seen[-4:] == ['700', 'alice', '640', 'alice'], seen
+        gone()
+        assert box.out_of('alice', 'cat mine; ls of-skel') == 'mine\nof-skel'  # another container
+        assert not (box.home('alice') / 'mine').exists()
+        assert 'mine' not in box.out_of('bob', 'ls -A').split()
+        assert (STORE / 'home').stat().st_mode & 0o7777 == 0o700
+    finally:
+        box.sessctl('terminate', '--all')
+        gone()
+        shutil.rmtree(STORE / 'home', ignore_errors=True)
+
+
+@case(9)
+def a_half_made_private_home_is_made_again():
+    box.config(tenants={'Home': 'private'})
+    try:
+        (STORE / 'home/u3001.new/.bashrc').mkdir(parents=True)
+        (STORE / 'home').chmod(0o700)
+        assert box.out_of('alice', 'test -f .bashrc && pwd && echo mine >mine && cat mine') == '/home/alice\nmine'
+        assert [p.name for p in (STORE / 'home').iterdir()] == ['u3001']
+    finally:
+        box.sessctl('terminate', '--all')
+        gone()
+        shutil.rmtree(STORE / 'home', ignore_errors=True)
+
+
+@case(9)
+def a_home_in_memory_is_gone_with_the_container():
+    box.config(tenants={'Home': 'tmpfs', 'TmpSize': '4M'})
+    assert box.out_of('alice', 'ls -A; stat -c "%a %U" .; echo mine >mine; stat -fc %T .') == '700 alice\ntmpfs'
+    gone()
+    full = box.ssh('alice', 'ls -A; head -c 8M /dev/zero >big')
+    assert full.out == '' and 'No space left' in full.err, full
+    assert not (box.home('alice') / 'big').exists()
+
+
+@case(9)
+def a_home_is_made_at_the_first_login():
+    """pam_mkhomedir stands before our open line."""
+    stack = box.PAM.read_text()
+    box.run('useradd', '-M', '-s', '/bin/bash', '-u', '3191', '-G', 'tenants', 'homeless')
+    (box.DIR / 'keys/homeless').write_text((box.DIR / 'key.pub').read_text())
+    ours = stack.index(box.LINES['open']) if box.LINES['open'] in stack else len(stack)
+    box.replace(box.PAM, stack[:ours] + 'session required pam_mkhomedir.so umask=0077\n' + stack[ours:])
+    try:
+        seen = box.out_of('homeless', 'pwd; ls -A; echo mine >mine; ls /home; stat -c %a .').split()
+        assert seen[0] == '/home/homeless' and '.bashrc' in seen and seen[-2:] == ['homeless', '700'], seen
+        assert (box.home('homeless') / 'mine').owner() == 'homeless'
+    finally:
+        gone('homeless')
+        box.run('userdel', '-r', 'homeless', check=False)
+
+
+@contextlib.contextmanager
+def home_at(path):
+    """alice's home is elsewhere."""
+    was = box.home('alice')
+    box.run('usermod', '-d', str(path), 'alice')
+    try:
+        yield
+    finally:
+        box.sessctl('terminate', 'alice')
+        gone()
+        box.run('usermod', '-d', str(was), 'alice')
+
+
+@contextlib.contextmanager
+def automounted(directory):
+    """An autofs whose daemon is this one: a name that is asked for becomes a tmpfs."""
+    packet, end = struct.Struct('=iiIIQIIIII256s'), os.pipe()
+    directory.mkdir()
+    asked = []
+    # the daemon's process group is the one that the kernel does not hold up
+    os.setpgid(0, 0)
+    box.run('mount', '-t', 'autofs', 'sessbox-auto', str(directory), '-o',
+            f'fd={end[1]},pgrp={os.getpgrp()},minproto=5,maxproto=5,indirect', pass_fds=[end[1]])
+    os.close(end[1])
+    control = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+
+    def serve():
+        while True:
+            data = os.read(end[0], 4096)
+            if len(data) < packet.size:
+                return
+            fields = packet.unpack_from(data)
+            name = fields[10][:fields[9]].decode()
+            asked.append(name)
+            (directory / name).mkdir()
+            box.run('mount', '-t', 'tmpfs', '-o', 'uid=3001,mode=700', 'sessbox-auto-home', str(directory / name))
+            fcntl.ioctl(control, AUTOFS_IOC_READY, fields[2])
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield asked
+    finally:
+        for mounted in directory.iterdir():
+            box.run('umount', '-l', str(mounted), check=False)
+        os.close(control)
+        box.run('umount', '-l', str(directory))
+        thread.join(5)
+        os.close(end[0])
+        directory.rmdir()
+
+
+AUTOFS_IOC_READY = 0x9360
+
+
+@case(9, same_by_design=True)
+def a_home_on_autofs_is_mounted_by_the_login():
+    directory = Path('/srv/auto')
+    with automounted(directory) as asked, home_at(directory / 'ann'):
+        seen = box.out_of('alice', 'pwd; touch mine; ls; stat -fc %T .; ls /srv/auto').split()
+        assert asked == ['ann'], asked
+        assert seen == [str(directory / 'ann'), 'mine', 'tmpfs', 'ann'], seen
+        inside = box.out_of('alice', 'grep -c sessbox-auto-home /proc/self/mountinfo')
+        assert int(inside) >= 1
+
+
+@case(9)
+def a_home_closed_to_root_is_shown():
+    """What a network file system that takes root for nobody comes to: no right to pass a directory
+    that is closed to others. Here it is root that lacks the capabilities to pass it all the same."""
+    directory = Path('/srv/squashed')
+    (directory / 'ann').mkdir(parents=True)
+    for path in (directory, directory / 'ann'):
+        os.chown(path, 3001, 3001)
+        path.chmod(0o700)
+    blocked = '-dac_override,-dac_read_search'
+    box.STATE['sshd'].terminate()
+    box.STATE['sshd'].wait()
+    try:
+        box.STATE['sshd'] = subprocess.Popen(
+            ['setpriv', f'--bounding-set={blocked}', f'--inh-caps={blocked}', '/usr/sbin/sshd', '-D', '-f',
+             box.DIR / 'sshd_config'], preexec_fn=None if host.IN_VM else box.into_own_group)
+        host.wait_for('sshd answers', box.answers)
+        with home_at(directory / 'ann'):
+            seen = box.ssh('alice', 'pwd; touch mine; ls; ls -A /srv/squashed; ls -A /home')
+            assert seen.out.split() == [str(directory / 'ann'), 'mine', 'ann'], seen
+            assert (directory / 'ann/mine').owner() == 'alice'
+    finally:
+        box.STATE['sshd'].terminate()
+        box.STATE['sshd'].wait()
+        box.start_sshd()
+        shutil.rmtree(directory)
+
+
+# by path
+
+@case(9)
+def tmpfs_by_path_has_its_options():
+    box.config(tenants={'TemporaryFileSystem': '/opt:size=1M,mode=0700,uid=3001,gid=3001 /srv:ro,noexec',
+                        'BindReadOnlyPaths': '/etc/security:/srv/conf'})
+    with box.host_file('/opt/of-the-host'), box.host_file('/srv/of-the-host'):
+        seen = box.out_of('alice', 'ls -A /opt /srv; stat -c "%a %U" /opt; stat -c %a /srv').split()
+        assert seen == ['/opt:', '/srv:', 'conf', '700', 'alice', '755'], seen
+    full = box.ssh('alice', 'touch /opt/mine; head -c 2M /dev/zero >/opt/big')
+    assert 'No space left' in full.err, full
+    flags = {line.split()[4]: line.split()[5].split(',') for line in
+             box.out_of('alice', 'cat /proc/self/mountinfo').splitlines()}
+    assert {'ro', 'noexec', 'nosuid', 'nodev'} <= set(flags['/srv']), flags
+    assert {'rw', 'nosuid', 'nodev'} <= set(flags['/opt']) and 'noexec' not in flags['/opt'], flags
+
+
+@case(9)
+def read_only_paths_are():
+    box.config(tenants={'ReadOnlyPaths': '/home/alice /tmp -/none'})
+    done = box.ssh('alice', 'touch ~/mine /tmp/mine; touch /var/tmp/mine && echo one')
+    assert done.out.split() == ['one'] and done.err.count('Read-only') == 2, done
+    assert not (box.home('alice') / 'mine').exists()
+
+
+@case(9)
+def inaccessible_paths_are_empty():
+    """Through root's links too: /etc/security leads to the host's /etc."""
+    box.config(tenants={'InaccessiblePaths': '/etc/security /usr/share/doc /opt -/none /proc/sys/net'})
+    with box.host_file('/opt/of-the-host'):
+        seen = box.ssh('alice', 'ls -A /etc/security/ /run/host/etc/security /usr/share/doc /opt /proc/sys/net; ls /etc/pam.d')
+        names = [name for name in seen.out.split() if not name.endswith(':')]
+        assert 'sshd' in names and not {'of-the-host', 'sessbox.conf', 'ipv4'} & set(names), seen
+        assert box.ssh('alice', 'touch /opt/mine').rc != 0
+
+
+@case(9)
+def what_cannot_be_closed_refuses():
+    """A file of the host, which a rename would bring back; what a tenant could move away; what is not
+    there; a link of the tenant's. OnFailure=allow is for none of them."""
+    mine = box.home('alice') / 'closing'
+    mine.mkdir()
+    (mine / 'below').mkdir()
+    os.chown(mine, 3001, 3001)
+    try:
+        for key in ('InaccessiblePaths', 'ReadOnlyPaths'):
+            for path in ('/usr/bin/id', '/etc/hosts', '/none', '/home/alice/closing', '/home/alice/closing/below',
+                         '/home/alice/link'):
+                box.config(tenants={key: path, 'OnFailure': 'allow'})
+                refused(log=f"build '{path}'")
+    finally:
+        shutil.rmtree(mine)
+
+
+@case(9)
+def processes_of_others_can_be_invisible():
+    assert box.out_of('alice', 'ls -d /proc/1') == '/proc/1'
+    gone()
+    box.config(tenants={'ProtectProc': 'invisible'})
+    seen = box.out_of('alice', 'ls -d /proc/1 2>/dev/null; ls -d /proc/$$; ps -e -o user= | sort -u').split()
+    assert len(seen) == 2 and seen[1] == 'alice', seen
