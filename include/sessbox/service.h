@@ -36,6 +36,8 @@ enum sb_service_bit {
 	SB_SERVICE_MAILS = 1 << 6,
 	/* It has no account phase. */
 	SB_SERVICE_NO_ACCOUNT = 1 << 7,
+	/* It calls the modules' setcred after open, or again then. */
+	SB_SERVICE_LATE_CRED = 1 << 8,
 };
 
 /* The programs a service is accepted from: paths as /proc/PID/exe shows them, blank-separated. */
@@ -71,9 +73,10 @@ enum sb_service_bit {
 	  SB_SERVICE_MAKES_PTS | SB_SERVICE_BRINGS_TTY | SB_SERVICE_NO_ACCOUNT)                    \
 	X("runuser-l", FORK, SB_PROGRAMS_RUNUSER, "runuser",                                       \
 	  SB_SERVICE_MAKES_PTS | SB_SERVICE_BRINGS_TTY | SB_SERVICE_NO_ACCOUNT)                    \
-	X("login", FORK, SB_PROGRAMS_LOGIN, NULL, SB_SERVICE_BRINGS_TTY | SB_SERVICE_LINE)         \
+	X("login", FORK, SB_PROGRAMS_LOGIN, NULL,                                                  \
+	  SB_SERVICE_BRINGS_TTY | SB_SERVICE_LINE | SB_SERVICE_LATE_CRED)                          \
 	X("cron", CRED, SB_PROGRAMS_CRON, NULL, SB_SERVICE_MAILS)                                  \
-	X("atd", FORK, SB_PROGRAMS_ATD, NULL, 0)
+	X("atd", FORK, SB_PROGRAMS_ATD, NULL, SB_SERVICE_LATE_CRED)
 
 /* Those that are never joined, and are no default of AllowServices=. */
 #define SB_SERVICES_NEVER(X)                                                                       \

@@ -18,8 +18,8 @@ static const struct {
 } checks[] = {
 	{ "configuration", ctl_check_configuration },
 	{ "programs", ctl_check_programs },
-	{ "pam-sshd", ctl_check_pam_sshd },
-	{ "pam-others", ctl_check_pam_others },
+	{ "services", ctl_check_services },
+	{ "others", ctl_check_others },
 	{ "sshd", ctl_check_sshd },
 	{ "kernel", ctl_check_kernel },
 	{ "cgroup", ctl_check_cgroup },

@@ -6,8 +6,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "pam_stack.h"
 #include "sessbox/cgroup.h"
 #include "sessbox/config.h"
+#include "sessbox/service.h"
 
 enum ctl_severity {
 	CTL_NOTE,    /* worth knowing */
@@ -44,10 +46,19 @@ void ctl_findings_clear(struct ctl_findings *findings);
 long ctl_host_read(const struct ctl_host *host, const char *path, char *buf, size_t size);
 bool ctl_host_has(const struct ctl_host *host, const char *path);
 
+/* Does some class that contains users let them use the service? config NULL: as built in. */
+bool ctl_config_allows(const struct sb_config *config, const char *service);
+
+/* Our lines in a service's stack, each in its place; service: a row that is joined. */
+#define CTL_PAM_MODULE "pam_sessbox.so"
+void ctl_check_lines(const struct sb_service *service, const struct ctl_pam_stack *stack,
+		     struct ctl_findings *findings);
+bool ctl_pam_is_ours(const struct ctl_pam_rule *rule);
+
 void ctl_check_configuration(const struct ctl_host *host, struct ctl_findings *findings);
 void ctl_check_programs(const struct ctl_host *host, struct ctl_findings *findings);
-void ctl_check_pam_sshd(const struct ctl_host *host, struct ctl_findings *findings);
-void ctl_check_pam_others(const struct ctl_host *host, struct ctl_findings *findings);
+void ctl_check_services(const struct ctl_host *host, struct ctl_findings *findings);
+void ctl_check_others(const struct ctl_host *host, struct ctl_findings *findings);
 void ctl_check_sshd(const struct ctl_host *host, struct ctl_findings *findings);
 /* One ChrootDirectory line of a file of sshd's. */
 void ctl_check_chroot(const struct ctl_host *host, const char *file, const char *text,

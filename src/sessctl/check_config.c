@@ -51,15 +51,49 @@ static void check_class(const struct ctl_host *host, const struct sb_class *clas
 	sb_settings_clear(&set);
 }
 
+/* A class's entries over what it would have without them. */
+static bool class_allows(const struct sb_class *class, const char *service, bool allowed)
+{
+	for (size_t i = 0; i < class->n; i++) {
+		const struct sb_entry *e = &class->entries[i];
+		struct sb_settings set = { 0 };
+		if (strcmp(e->key->name, "AllowServices") != 0 ||
+		    sb_config_parse_value(e->key, e->text, &set, NULL) < 0)
+			continue;
+		allowed = sb_strv_has(&set.allow_services, service) || (e->append && allowed);
+		sb_settings_clear(&set);
+	}
+	return allowed;
+}
+
+static bool class_contains(const struct sb_class *class)
+{
+	struct sb_settings set = { 0 };
+	const struct sb_entry *e = entry_of(class, "Contain");
+	return e && sb_config_parse_value(e->key, e->text, &set, NULL) == 0 && set.contain;
+}
+
 static bool contains_somebody(const struct sb_config *config)
 {
-	for (size_t i = 0; i < config->n; i++) {
-		struct sb_settings set = { 0 };
-		const struct sb_entry *e = entry_of(&config->classes[i], "Contain");
-		if (e && sb_config_parse_value(e->key, e->text, &set, NULL) == 0 && set.contain)
+	for (size_t i = 0; i < config->n; i++)
+		if (class_contains(&config->classes[i]))
 			return true;
-	}
 	return false;
+}
+
+bool ctl_config_allows(const struct sb_config *config, const char *service)
+{
+	bool base = can_be_contained(service), any = false, some = false;
+	for (size_t i = 0; config && i < config->n; i++)
+		if (strcmp(config->classes[i].name, "defaults") == 0)
+			base = class_allows(&config->classes[i], service, base);
+	for (size_t i = 0; config && i < config->n; i++) {
+		if (!class_contains(&config->classes[i]))
+			continue;
+		any = true;
+		some = some || class_allows(&config->classes[i], service, base);
+	}
+	return any ? some : base;
 }
 
 /* What is wrong, and what logins go by until it is corrected. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Our lines in sshd's stack: which, where, and whether something goes round them. */
+/* Our lines in a service's stack: which, where, and whether something goes round them. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,31 +8,64 @@
 #include "check.h"
 #include "pam_stack.h"
 
-#define MODULE "pam_sessbox.so"
-#define SSHD_FILE "/etc/pam.d/sshd"
+#define MODULE CTL_PAM_MODULE
 
-/* The four lines that make a contained login, and where each has its place. */
+/* The lines that make a contained login, and where each has its place. */
 static const struct role {
 	const char *name;
 	enum ctl_pam_type type;
 	const char *arg; /* what tells it from others of its type; NULL = nothing */
 	bool first;	 /* of its type, else last */
-	bool joins;	 /* has join=cred */
-	const char *fix;
+	bool joins;	 /* has join= */
 } roles[] = {
-	{ "account", CTL_PAM_ACCOUNT, NULL, true, false,
-	  "before all other account lines of " SSHD_FILE ": account required " MODULE },
-	{ "auth", CTL_PAM_AUTH, NULL, false, true,
-	  "after all other auth lines and includes of " SSHD_FILE ": auth required " MODULE
-	  " join=cred" },
-	{ "close", CTL_PAM_SESSION, "close", true, false,
-	  "before all other session lines of " SSHD_FILE ": session required " MODULE " close" },
-	{ "open", CTL_PAM_SESSION, "open", false, true,
-	  "after all other session lines and includes of " SSHD_FILE ": session required " MODULE
-	  " open join=cred" },
+	{ "account", CTL_PAM_ACCOUNT, NULL, true, false },
+	{ "auth", CTL_PAM_AUTH, NULL, false, true }, /* join=cred alone */
+	{ "close", CTL_PAM_SESSION, "close", true, false },
+	{ "open", CTL_PAM_SESSION, "open", false, true },
+};
+enum { ROLE_ACCOUNT, ROLE_AUTH, ROLE_CLOSE, ROLE_OPEN };
+
+static const char *const arguments[] = { "open", "close", "debug", "join=cred", "join=fork" };
+
+static const char *const joins[] = {
+	[SB_JOIN_NONE] = "",
+	[SB_JOIN_CRED] = "join=cred",
+	[SB_JOIN_FORK] = "join=fork",
 };
 
-static const char *const arguments[] = { "open", "close", "debug", "join=cred" };
+/* A stack being looked at. */
+struct view {
+	const struct sb_service *service;
+	const struct ctl_pam_stack *stack;
+	struct ctl_findings *findings;
+};
+
+#define FIX_MAX 200
+
+/* Where the role's line belongs, and how it reads. */
+static const char *make_fix(const struct view *v, const struct role *role, char *buf)
+{
+	const char *name = ctl_pam_type_name(role->type);
+	snprintf(buf, FIX_MAX,
+		 "%s all other %s lines%s of /etc/pam.d/%s: %s required " MODULE "%s%s%s%s",
+		 role->first ? "before" : "after", name, role->first ? "" : " and includes",
+		 v->service->name, name, role->arg ? " " : "", role->arg ? role->arg : "",
+		 role->joins ? " " : "", role->joins ? joins[v->service->join] : "");
+	return buf;
+}
+
+/* su-l's close line stands in su-l itself, before what comes ahead of the include, and in su. */
+static bool may_be_twice(const struct view *v, const struct role *role)
+{
+	return v->service->includes && role == &roles[ROLE_CLOSE];
+}
+
+static bool is_wanted(const struct view *v, const struct role *role)
+{
+	if (role == &roles[ROLE_AUTH])
+		return v->service->join == SB_JOIN_CRED;
+	return role != &roles[ROLE_ACCOUNT] || !sb_service_has(v->service, SB_SERVICE_NO_ACCOUNT);
+}
 
 /* What these do when they come after us is of no use, or is done as root in the tenant's tree. */
 static const struct {
@@ -44,7 +77,7 @@ static const struct {
 	{ "pam_systemd.so", "the session is then registered from inside" },
 };
 
-static bool is_ours(const struct ctl_pam_rule *rule)
+bool ctl_pam_is_ours(const struct ctl_pam_rule *rule)
 {
 	return !rule->is_substack && strcmp(rule->module, MODULE) == 0;
 }
@@ -59,7 +92,7 @@ static bool is_known(const char *arg)
 
 static bool has_role(const struct ctl_pam_rule *rule, const struct role *role)
 {
-	return is_ours(rule) && rule->type == role->type &&
+	return ctl_pam_is_ours(rule) && rule->type == role->type &&
 	       (!role->arg || sb_strv_has(&rule->args, role->arg));
 }
 
@@ -68,7 +101,8 @@ static void check_arguments(const struct ctl_pam_rule *rule, struct ctl_findings
 	for (size_t i = 0; i < rule->args.n; i++)
 		if (!is_known(rule->args.v[i]))
 			ctl_find(findings, CTL_ERROR,
-				 "known are: open, close, join=cred, debug, conf=DIRECTORY",
+				 "known are: open, close, join=cred, join=fork, debug, "
+				 "conf=DIRECTORY",
 				 "%s:%u: " MODULE " does not know '%s', and refuses tenants",
 				 rule->file, rule->line, rule->args.v[i]);
 	if (rule->type == CTL_PAM_SESSION &&
@@ -109,17 +143,18 @@ static const char *late_reason(const char *module)
 }
 
 /* What stands on the wrong side of our line: before the first, or after the last. */
-static void check_place(const struct ctl_pam_stack *stack, size_t index, const struct role *role,
-			struct ctl_findings *findings)
+static void check_place(const struct view *v, size_t index, const struct role *role)
 {
+	const struct ctl_pam_stack *stack = v->stack;
+	char fix[FIX_MAX];
 	const struct ctl_pam_rule *ours = &stack->v[index];
 	size_t from = role->first ? 0 : index + 1, to = role->first ? index : stack->n;
 	for (size_t i = from; i < to; i++) {
 		const struct ctl_pam_rule *rule = &stack->v[i];
-		if (rule->type != role->type || rule->is_substack || is_ours(rule))
+		if (rule->type != role->type || rule->is_substack || ctl_pam_is_ours(rule))
 			continue;
 		const char *why = role->first ? NULL : late_reason(rule->module);
-		ctl_find(findings, CTL_WARNING, role->fix,
+		ctl_find(v->findings, CTL_WARNING, make_fix(v, role, fix),
 			 "%s:%u: the %s line is not the %s: %s (%s:%u) comes %s it%s%s", ours->file,
 			 ours->line, role->name, role->first ? "first" : "last", rule->module,
 			 rule->file, rule->line, role->first ? "before" : "after", why ? "; " : "",
@@ -127,57 +162,75 @@ static void check_place(const struct ctl_pam_stack *stack, size_t index, const s
 	}
 }
 
-static void check_detours(const struct ctl_pam_stack *stack, size_t index, const struct role *role,
-			  struct ctl_findings *findings)
+static void check_detours(const struct view *v, size_t index, const struct role *role)
 {
+	const struct ctl_pam_stack *stack = v->stack;
 	const struct ctl_pam_rule *skipper = ctl_pam_skipper(stack, index);
 	if (skipper)
-		ctl_find(findings, CTL_ERROR, "put our line where nothing jumps over it",
+		ctl_find(v->findings, CTL_ERROR, "put our line where nothing jumps over it",
 			 "%s:%u: %s with the control '%s' can go round the %s line of " MODULE,
 			 skipper->file, skipper->line, skipper->module, skipper->control,
 			 role->name);
+	bool goes_on = sb_service_has(v->service, SB_SERVICE_GOES_ON);
 	const struct ctl_pam_rule *killer =
-		strcmp(role->name, "open") == 0 ? ctl_pam_killer(stack, index) : NULL;
+		goes_on && role == &roles[ROLE_OPEN] ? ctl_pam_killer(stack, index) : NULL;
 	/* sshd goes on after a failed open: with -N -L a process of the tenant stays on the host.
 	 */
 	if (killer)
-		ctl_find(findings, CTL_WARNING, "make it `required`: then our line still runs",
+		ctl_find(v->findings, CTL_WARNING, "make it `required`: then our line still runs",
 			 "%s:%u: when %s fails, the session goes on without containment",
 			 killer->file, killer->line, killer->module);
 }
 
-static void check_line(const struct ctl_pam_stack *stack, size_t index, const struct role *role,
-		       struct ctl_findings *findings)
+static void check_line(const struct view *v, size_t index, const struct role *role)
 {
-	const struct ctl_pam_rule *rule = &stack->v[index];
-	if (role->joins && !sb_strv_has(&rule->args, "join=cred"))
-		ctl_find(findings, CTL_ERROR, role->fix, "%s:%u: the %s line has no join=cred",
-			 rule->file, rule->line, role->name);
-	check_control(rule, findings);
-	check_place(stack, index, role, findings);
-	check_detours(stack, index, role, findings);
+	const struct ctl_pam_rule *rule = &v->stack->v[index];
+	const char *join = joins[v->service->join];
+	char fix[FIX_MAX];
+	if (role->joins && !sb_strv_has(&rule->args, join))
+		ctl_find(v->findings, CTL_ERROR, make_fix(v, role, fix),
+			 "%s:%u: the %s line has no %s", rule->file, rule->line, role->name, join);
+	check_control(rule, v->findings);
+	check_place(v, index, role);
+	check_detours(v, index, role);
 }
 
-static void check_role(const struct ctl_pam_stack *stack, const struct role *role,
-		       struct ctl_findings *findings)
+static void check_role(const struct view *v, const struct role *role)
 {
+	const struct ctl_pam_stack *stack = v->stack;
 	size_t found = stack->n;
+	char fix[FIX_MAX];
 	for (size_t i = 0; i < stack->n; i++) {
 		if (!has_role(&stack->v[i], role))
 			continue;
-		if (found < stack->n)
-			ctl_find(findings, CTL_ERROR, "one of them is enough",
+		if (found == stack->n)
+			found = i;
+		else if (!may_be_twice(v, role))
+			ctl_find(v->findings, CTL_ERROR, "one of them is enough",
 				 "%s:%u: a second %s line of " MODULE ", see %s:%u",
 				 stack->v[i].file, stack->v[i].line, role->name,
 				 stack->v[found].file, stack->v[found].line);
-		else
-			found = i;
 	}
 	if (found < stack->n)
-		check_line(stack, found, role, findings);
-	else
-		ctl_find(findings, CTL_ERROR, role->fix, "sshd has no %s line of " MODULE,
-			 role->name);
+		check_line(v, found, role);
+	else if (is_wanted(v, role))
+		ctl_find(v->findings, CTL_ERROR, make_fix(v, role, fix),
+			 "%s has no %s line of " MODULE, v->service->name, role->name);
+}
+
+/* Their setcred needs the user's uid, or root's, when the caller may not change it any more. */
+static void check_late_credentials(const struct view *v)
+{
+	for (size_t i = 0; i < v->stack->n; i++) {
+		const struct ctl_pam_rule *rule = &v->stack->v[i];
+		if (!rule->is_substack && rule->type == CTL_PAM_AUTH &&
+		    (strcmp(rule->module, "pam_krb5.so") == 0 ||
+		     strcmp(rule->module, "pam_afs_session.so") == 0))
+			ctl_find(v->findings, CTL_WARNING, "leave it out of this service",
+				 "%s:%u: %s calls %s once more after open, when it may not change "
+				 "its uid",
+				 rule->file, rule->line, v->service->name, rule->module);
+	}
 }
 
 /* The directory of conf=, "" without one. */
@@ -194,9 +247,9 @@ static void check_conf(const struct ctl_pam_stack *stack, struct ctl_findings *f
 {
 	const struct ctl_pam_rule *account = NULL, *opening = NULL;
 	for (size_t i = 0; i < stack->n; i++) {
-		if (has_role(&stack->v[i], &roles[0]))
+		if (has_role(&stack->v[i], &roles[ROLE_ACCOUNT]))
 			account = &stack->v[i];
-		if (has_role(&stack->v[i], &roles[3]))
+		if (has_role(&stack->v[i], &roles[ROLE_OPEN]))
 			opening = &stack->v[i];
 	}
 	if (!account || !opening)
@@ -226,75 +279,17 @@ static void check_user_readenv(const struct ctl_pam_stack *stack, struct ctl_fin
 	}
 }
 
-void ctl_check_pam_sshd(const struct ctl_host *host, struct ctl_findings *findings)
+void ctl_check_lines(const struct sb_service *service, const struct ctl_pam_stack *stack,
+		     struct ctl_findings *findings)
 {
-	struct ctl_pam_stack stack;
-	int r = ctl_pam_load(host->root, "sshd", &stack);
-	if (r == -ENOENT)
-		ctl_find(findings, CTL_ERROR, "see pam_sessbox(8)", "there is no " SSHD_FILE);
-	else if (r < 0)
-		ctl_find(findings, CTL_ERROR, "libpam refuses every login through it", "%s",
-			 r == -EINVAL ? stack.problem : strerror(-r));
-	for (size_t i = 0; r == 0 && i < stack.n; i++)
-		if (is_ours(&stack.v[i]))
-			check_arguments(&stack.v[i], findings);
-	for (size_t i = 0; r == 0 && i < SB_ARRAY_SIZE(roles); i++)
-		check_role(&stack, &roles[i], findings);
-	if (r == 0) {
-		check_conf(&stack, findings);
-		check_user_readenv(&stack, findings);
-	}
-	ctl_pam_clear(&stack);
-}
-
-/* ---- other services ---- */
-
-/* Ways to a process on the host. Those a machine does not have are passed over. */
-static const char *const others[] = {
-	"cron", "crond", "atd", "login", "su", "su-l", "systemd-user", "vsftpd", "samba", "other",
-};
-
-static bool has_account_line(const struct ctl_pam_stack *stack, size_t *ret_n)
-{
-	size_t n = 0;
-	for (size_t i = 0; i < stack->n; i++) {
-		if (stack->v[i].type != CTL_PAM_ACCOUNT || stack->v[i].is_substack)
-			continue;
-		n++;
-		if (is_ours(&stack->v[i]) && !ctl_pam_skipper(stack, i))
-			return true;
-	}
-	*ret_n = n;
-	return false;
-}
-
-/* Does the service turn tenants away? One without account lines does what "other" does. */
-static bool is_guarded(const struct ctl_host *host, const char *service, bool *ret_there)
-{
-	struct ctl_pam_stack stack;
-	size_t lines = 0;
-	int r = ctl_pam_load(host->root, service, &stack);
-	bool guarded = has_account_line(&stack, &lines), there;
-	*ret_there = r != -ENOENT;
-	ctl_pam_clear(&stack);
-	if (r == 0 && !guarded && lines == 0 && strcmp(service, "other") != 0)
-		guarded = is_guarded(host, "other", &there);
-	return guarded;
-}
-
-void ctl_check_pam_others(const struct ctl_host *host, struct ctl_findings *findings)
-{
-	for (size_t i = 0; i < SB_ARRAY_SIZE(others); i++) {
-		bool there, guarded = is_guarded(host, others[i], &there);
-		/* A file of a package, without the program that would ask for it. */
-		bool idle = strcmp(others[i], "systemd-user") == 0 &&
-			    !ctl_host_has(host, "run/systemd/system");
-		if (guarded || !there || idle)
-			continue;
-		ctl_find(findings, CTL_WARNING,
-			 "before its other account lines: account required " MODULE,
-			 "'%s' lets tenants onto the host: no account line of " MODULE
-			 " that always counts",
-			 others[i]);
-	}
+	const struct view v = { service, stack, findings };
+	for (size_t i = 0; i < stack->n; i++)
+		if (ctl_pam_is_ours(&stack->v[i]))
+			check_arguments(&stack->v[i], findings);
+	for (size_t i = 0; i < SB_ARRAY_SIZE(roles); i++)
+		check_role(&v, &roles[i]);
+	check_conf(stack, findings);
+	check_user_readenv(stack, findings);
+	if (sb_service_has(service, SB_SERVICE_LATE_CRED))
+		check_late_credentials(&v);
 }

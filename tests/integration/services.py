@@ -22,6 +22,7 @@ OPEN = {'account': 'account required pam_sessbox.so', 'close': 'session required
 FORK = {**OPEN, 'open': 'session required pam_sessbox.so open join=fork'}
 CRED = {**OPEN, 'auth': 'auth required pam_sessbox.so join=cred',
         'open': 'session required pam_sessbox.so open join=cred'}
+CLOSE = {'close': OPEN['close']}  # what su-l and runuser-l have besides what they include
 PASSWORD = 'correct-horse'
 TIOCGPTN = 0x80045430
 
@@ -36,10 +37,10 @@ def in_place(text, lines):
         return [n for n, row in enumerate(rows) if box.of_kind(row, kind)]
     for kind, key in (('account', 'account'), ('session', 'close')):
         at = min(of(kind) or [len(rows)])
-        rows[at:at] = [lines[key]]
+        rows[at:at] = [lines[key]] if key in lines else []
     if 'auth' in lines:
         rows[max(of('auth')) + 1:max(of('auth')) + 1] = [lines['auth']]
-    return '\n'.join([*rows, lines['open']]) + '\n'
+    return '\n'.join([*rows, *([lines['open']] if 'open' in lines else [])]) + '\n'
 
 
 @contextlib.contextmanager
@@ -363,6 +364,34 @@ def su_is_no_login_in_the_records():
     assert host.live_records() == before and (wtmp.stat().st_size if wtmp.exists() else 0) == size
 
 
+@case(8, same_by_design=True)
+@contains('su', 'runuser')
+@contains('su-l', 'runuser-l', lines=CLOSE)
+def other_modules_close_as_ever():
+    """pam_keyinit of su-l takes the user's uid for it."""
+    mark = host.log_mark()
+    for way in ('su -', 'runuser -'):
+        assert out_of(way, 'id -un') == 'alice'
+    assert not [line for line in host.log_since(mark) if 'pam_keyinit' in line]
+
+
+def findings_of(check):
+    done = box.sessctl('check', '--json')
+    return [row for row in json.loads(done.out)['findings'] if row['check'] == check]
+
+
+@case(8)
+@contains('su', 'runuser', 'login', 'atd')
+@contains('su-l', 'runuser-l', lines=CLOSE)
+@contains('cron', lines=CRED)
+def check_finds_all_services_in_order():
+    bad = [row['what'] for row in findings_of('services') if row['severity'] != 'note']
+    assert not bad, bad
+    (PAM_DIR / 'su').write_text((PAM_DIR / 'su').read_text().replace(FORK['open'], ''))
+    assert {row['what'] for row in findings_of('services') if row['severity'] == 'error'} == \
+        {f'{name} has no open line of pam_sessbox.so' for name in ('su', 'su-l')}
+
+
 # refusals
 
 @case(8)
@@ -407,7 +436,7 @@ def a_copy_of_su_is_refused():
 
 @case(8)
 @contains('su')
-def a_su_without_helper_is_refused():
+def su_needs_its_helper():
     with box.helper_does('#!/bin/sh\nexit 1\n'):
         done = through('su', 'id -un')
     assert done.rc != 0 and not done.out, done

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config_tree.h"
 #include "pam_tree.h"
 
 #include <stdio.h>
@@ -89,8 +90,8 @@ static const struct {
 	{ "another join",
 	  A AUTH ACCOUNT C CLOSE S "session required pam_sessbox.so open join=fork\n",
 	  CTL_ERROR,
-	  2,
-	  { "does not know 'join=fork'", "no join=cred" } },
+	  1,
+	  { "no join=cred" } },
 	{ "a misspelt argument",
 	  A AUTH "account required pam_sessbox.so debg\n" C CLOSE S OPEN,
 	  CTL_ERROR,
@@ -210,32 +211,41 @@ static void test_sshd_stacks(void **state)
 	(void)state;
 	for (size_t i = 0; i < SB_ARRAY_SIZE(stacks); i++) {
 		struct scratch s = make_pam_tree();
-		struct ctl_findings findings = { .check = "pam-sshd" };
+		struct ctl_findings findings = { .check = "services" };
 		const struct ctl_host host = { .root = s.fd };
 		put_common(s.fd);
 		put_text(s.fd, "etc/pam.d/ours", A AUTH ACCOUNT C CLOSE S OPEN);
 		put_text(s.fd, "etc/pam.d/sshd", stacks[i].text);
-		ctl_check_pam_sshd(&host, &findings);
+		ctl_check_services(&host, &findings);
 		judge(i, &findings);
 		ctl_findings_clear(&findings);
 		drop_scratch(&s);
 	}
 }
 
-/* The file an admin copies from; the tests run in the tree's top directory. */
-static void test_the_example_is_right(void **state)
+/* The files an admin copies from; the tests run in the tree's top directory. */
+static void test_the_examples_are_right(void **state)
 {
 	struct scratch s = make_pam_tree();
-	struct ctl_findings findings = { .check = "pam-sshd" };
+	struct ctl_findings findings = { .check = "services" };
 	const struct ctl_host host = { .root = s.fd };
-	char text[16384];
 	(void)state;
-	ssize_t n = sb_read_file(AT_FDCWD, "conf/pam.d/sshd.example", text, sizeof(text));
-	assert_true(n > 0);
 	put_common(s.fd);
 	put_text(s.fd, "etc/pam.d/common-password", "password required pam_unix.so\n");
-	put_text(s.fd, "etc/pam.d/sshd", text);
-	ctl_check_pam_sshd(&host, &findings);
+	put_text(s.fd, "etc/pam.d/common-session-noninteractive",
+		 "session [default=1] pam_permit.so\nsession requisite pam_deny.so\n"
+		 "session required pam_permit.so\nsession required pam_unix.so\n");
+	for (size_t i = 0; i < SB_SERVICES_N; i++) {
+		char from[80], to[80], text[16384];
+		if (sb_services[i].join == SB_JOIN_NONE)
+			continue;
+		snprintf(from, sizeof(from), "conf/pam.d/%s.example", sb_services[i].name);
+		snprintf(to, sizeof(to), "etc/pam.d/%s", sb_services[i].name);
+		if (sb_read_file(AT_FDCWD, from, text, sizeof(text)) <= 0)
+			fail_msg("no %s", from);
+		put_text(s.fd, to, text);
+	}
+	ctl_check_services(&host, &findings);
 	for (size_t i = 0; i < findings.n; i++)
 		if (findings.v[i].severity > CTL_NOTE)
 			fail_msg("%s", findings.v[i].what);
@@ -243,13 +253,124 @@ static void test_the_example_is_right(void **state)
 	drop_scratch(&s);
 }
 
+/* ---- each of the table's others: its own file, with or without our lines ---- */
+
+#define FORK "session required pam_sessbox.so open join=fork\n"
+#define K "session optional pam_keyinit.so force revoke\n"
+#define SU "auth sufficient pam_rootok.so\n" A ACCOUNT C CLOSE S FORK
+
+static const struct {
+	const char *service, *text;
+	enum ctl_severity severity;
+	const char *part; /* of the only finding; NULL = there is none */
+} services[] = {
+	{ "su", SU, CTL_NOTE, NULL },
+	{ "su", ACCOUNT C CLOSE S, CTL_ERROR, "su has no open line" },
+	{ "su", ACCOUNT C S FORK, CTL_ERROR, "su has no close line" },
+	{ "su", C CLOSE S FORK, CTL_ERROR, "su has no account line" },
+	{ "su", ACCOUNT C CLOSE S OPEN, CTL_ERROR, "the open line has no join=fork" },
+	{ "su", ACCOUNT C CLOSE FORK S, CTL_WARNING, NULL },
+	{ "su", ACCOUNT C CLOSE S FORK FORK, CTL_ERROR, "a second open line" },
+	{ "su", ACCOUNT C CLOSE S "session requisite pam_x.so\n" FORK, CTL_NOTE, NULL },
+	{ "su", C S, CTL_WARNING, "'su' lets tenants onto the host: no lines" },
+	{ "su", ACCOUNT C S, CTL_ERROR, "'su' lets tenants onto the host: AllowServices= has it" },
+	{ "su-l", CLOSE K "@include su\n", CTL_NOTE, NULL },
+	{ "su-l", K "@include su\n", CTL_WARNING, "close line is not the first: pam_keyinit.so" },
+	{ "su-l", "@include su\n" FORK, CTL_ERROR, "a second open line" },
+	{ "runuser", CLOSE S FORK, CTL_NOTE, NULL },
+	{ "runuser", S, CTL_WARNING, "'runuser' lets tenants onto the host" },
+	{ "login", ACCOUNT C CLOSE S FORK, CTL_NOTE, NULL },
+	{ "login", "auth optional pam_krb5.so\n" ACCOUNT C CLOSE S FORK, CTL_WARNING,
+	  "login calls pam_krb5.so once more after open" },
+	{ "su", "auth optional pam_krb5.so\n" ACCOUNT C CLOSE S FORK, CTL_NOTE, NULL },
+	{ "atd", "auth optional pam_afs_session.so\n" ACCOUNT C CLOSE S FORK, CTL_WARNING,
+	  "atd calls pam_afs_session.so" },
+	{ "cron", A AUTH ACCOUNT C CLOSE S OPEN, CTL_NOTE, NULL },
+	{ "cron", A ACCOUNT C CLOSE S OPEN, CTL_ERROR, "cron has no auth line" },
+	{ "cron", A AUTH ACCOUNT C CLOSE S FORK, CTL_ERROR, "the open line has no join=cred" },
+	{ "sudo", A C S, CTL_NOTE, "sudo -u TENANT, as root, runs on the host" },
+	{ "sudo", A ACCOUNT C S, CTL_NOTE, "sudo -u TENANT, as root, runs on the host" },
+	{ "sudo", A ACCOUNT C CLOSE S FORK, CTL_ERROR, "sudo has auth or session lines" },
+	{ "sudo-i", A C S, CTL_NOTE, NULL },
+};
+
+/* sshd's is right, and a file that su-l includes. */
+static void check_beside_sshd(const char *service, const char *text, const struct sb_config *config,
+			      struct ctl_findings *findings)
+{
+	struct scratch s = make_pam_tree();
+	const struct ctl_host host = { .root = s.fd, .config = config };
+	char path[64];
+	put_common(s.fd);
+	put_text(s.fd, "etc/pam.d/sshd", A AUTH ACCOUNT C CLOSE S OPEN);
+	if (strcmp(service, "su-l") == 0)
+		put_text(s.fd, "etc/pam.d/su", SU);
+	snprintf(path, sizeof(path), "etc/pam.d/%s", service);
+	put_text(s.fd, path, text);
+	ctl_check_services(&host, findings);
+	drop_scratch(&s);
+}
+
+static void test_services(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < SB_ARRAY_SIZE(services); i++) {
+		struct ctl_findings findings = { .check = "services" };
+		check_beside_sshd(services[i].service, services[i].text, NULL, &findings);
+		bool right = services[i].part
+				     ? findings.n == 1 &&
+					       findings.v[0].severity == services[i].severity &&
+					       some_finding_has(&findings, services[i].part)
+				     : findings.n == 0 || services[i].severity == CTL_WARNING;
+		for (size_t k = 0; !right && k < findings.n; k++)
+			print_message("  %d %s\n", findings.v[k].severity, findings.v[k].what);
+		if (!right)
+			fail_msg("case %zu, %s", i, services[i].service);
+		ctl_findings_clear(&findings);
+	}
+}
+
+/* An account line alone is enough for a service that no class of tenants may use. */
+static void test_account_line_alone(void **state)
+{
+	static const struct {
+		const char *text;
+		bool lets_in;
+	} configs[] = {
+		{ "", true },
+		{ "[x]\nMatchUsers=a\nContain=yes\n", true },
+		{ "[x]\nMatchUsers=a\nContain=yes\nAllowServices=sshd\n", false },
+		{ "[x]\nMatchUsers=a\nContain=yes\nAllowServices=sshd su\n", true },
+		{ "[Defaults]\nAllowServices=sshd\n[x]\nMatchUsers=a\nContain=yes\n", false },
+		{ "[Defaults]\nAllowServices=sshd\n[x]\nMatchUsers=a\nContain=yes\n"
+		  "AllowServices+=su\n",
+		  true },
+		{ "[x]\nMatchUsers=a\nContain=yes\nAllowServices=sshd\n[y]\nMatchUsers=b\n"
+		  "Contain=yes\n",
+		  true },
+	};
+	(void)state;
+	for (size_t i = 0; i < SB_ARRAY_SIZE(configs); i++) {
+		struct ctl_findings findings = { .check = "services" };
+		struct tree tree = make_tree();
+		cleanup_config struct sb_config *config = NULL;
+		write_text(&tree, "sessbox.conf", configs[i].text);
+		assert_int_equal(load(&tree, &config, NULL), 0);
+		check_beside_sshd("su", ACCOUNT C S, config, &findings);
+		if ((findings.n == 1) != configs[i].lets_in)
+			fail_msg("configuration %zu: %zu findings", i, findings.n);
+		ctl_findings_clear(&findings);
+		drop_tree(&tree);
+	}
+}
+
 static void test_no_sshd_stack(void **state)
 {
 	struct scratch s = make_pam_tree();
-	struct ctl_findings findings = { .check = "pam-sshd" };
+	struct ctl_findings findings = { .check = "services" };
 	const struct ctl_host host = { .root = s.fd };
 	(void)state;
-	ctl_check_pam_sshd(&host, &findings);
+	ctl_check_services(&host, &findings);
 	assert_int_equal(findings.n, 1);
 	assert_int_equal(findings.v[0].severity, CTL_ERROR);
 	ctl_findings_clear(&findings);
@@ -264,12 +385,12 @@ static void test_other_services(void **state)
 		const char *service, *text;
 		bool systemd, found;
 	} cases[] = {
-		{ "cron", C, false, true },
-		{ "cron", ACCOUNT C, false, false },
-		{ "cron", C ACCOUNT, false, true }, /* common-account can go round it */
-		{ "cron", "account sufficient pam_x.so\n" ACCOUNT, false, true },
-		{ "cron", "account required pam_x.so\n" ACCOUNT, false, false },
-		{ "cron", S, false, true }, /* no account lines: those of "other" */
+		{ "crond", C, false, true },
+		{ "crond", ACCOUNT C, false, false },
+		{ "crond", C ACCOUNT, false, true }, /* common-account can go round it */
+		{ "crond", "account sufficient pam_x.so\n" ACCOUNT, false, true },
+		{ "crond", "account required pam_x.so\n" ACCOUNT, false, false },
+		{ "crond", S, false, true }, /* no account lines: those of "other" */
 		{ "systemd-user", C, false, false },
 		{ "systemd-user", C, true, true },
 		{ "systemd-user", ACCOUNT C, true, false },
@@ -280,7 +401,7 @@ static void test_other_services(void **state)
 	(void)state;
 	for (size_t i = 0; i < SB_ARRAY_SIZE(cases); i++) {
 		struct scratch s = make_pam_tree();
-		struct ctl_findings findings = { .check = "pam-others" };
+		struct ctl_findings findings = { .check = "others" };
 		const struct ctl_host host = { .root = s.fd };
 		char path[64];
 		put_common(s.fd);
@@ -291,7 +412,7 @@ static void test_other_services(void **state)
 		}
 		snprintf(path, sizeof(path), "etc/pam.d/%s", cases[i].service);
 		put_text(s.fd, path, cases[i].text);
-		ctl_check_pam_others(&host, &findings);
+		ctl_check_others(&host, &findings);
 		if (findings.n != cases[i].found)
 			fail_msg("case %zu: %zu findings", i, findings.n);
 		ctl_findings_clear(&findings);
@@ -302,13 +423,13 @@ static void test_other_services(void **state)
 static void test_no_account_lines_are_those_of_other(void **state)
 {
 	struct scratch s = make_pam_tree();
-	struct ctl_findings findings = { .check = "pam-others" };
+	struct ctl_findings findings = { .check = "others" };
 	const struct ctl_host host = { .root = s.fd };
 	(void)state;
 	put_common(s.fd);
-	put_text(s.fd, "etc/pam.d/cron", S);
+	put_text(s.fd, "etc/pam.d/crond", S);
 	put_text(s.fd, "etc/pam.d/other", ACCOUNT C);
-	ctl_check_pam_others(&host, &findings);
+	ctl_check_others(&host, &findings);
 	assert_int_equal(findings.n, 0);
 	ctl_findings_clear(&findings);
 	drop_scratch(&s);
@@ -318,7 +439,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_sshd_stacks),
-		cmocka_unit_test(test_the_example_is_right),
+		cmocka_unit_test(test_the_examples_are_right),
+		cmocka_unit_test(test_services),
+		cmocka_unit_test(test_account_line_alone),
 		cmocka_unit_test(test_no_sshd_stack),
 		cmocka_unit_test(test_other_services),
 		cmocka_unit_test(test_no_account_lines_are_those_of_other),
