@@ -121,7 +121,8 @@ check:
 
 # What takes longer than a check may.
 check-all: check
-	tests/check storm vm-all vm-without
+	tests/prepare people
+	tests/check storm people vm-all vm-without
 	tests/fuzz/run
 	$(MAKE) bench
 

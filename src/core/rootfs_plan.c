@@ -27,6 +27,8 @@ static const struct sb_row devices[] = {
 
 static const struct sb_row run_dirs[] = {
 	{ SB_MOUNT_DIR, "/run/lock", NULL, 0, 0, 01777 },
+	/* As Debian's screen(1) wants it. */
+	{ SB_MOUNT_DIR, "/run/screen", NULL, 0, 0, 01777 },
 	{ SB_MOUNT_DIR, "/run/user", NULL, 0, 0, 0755 },
 	{ SB_MOUNT_DIR, "/run/sessbox/self", NULL, 0, 0, 0755 },
 	/* What SB_MOUNT_MASK shows in place of a directory. */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * Does what sshd does around a login, and nothing else; with a SERVICE, what that one's program does:
- * su's child, say, is the tenant's when fork returns. It is bound over the program, since the module
- * asks /proc/self/exe who its caller is. One run is one connection.
+ * Does what sshd does around a login, and nothing else; with a SERVICE, what that one's program
+ * does: su's child, say, is the tenant's when fork returns. It is bound over the program, since the
+ * module asks /proc/self/exe who its caller is. One run is one connection.
  *
  *   sshd once USER PAM_DIR    one login; prints its figures
  *   sshd open USER PAM_DIR    the same without an account phase in this process, as sshd has it

@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'lib'))
 
 # A file with cases in it belongs to the table.
 FILES_OF_CASES = sorted(path.stem for path in Path(__file__).parent.glob('*.py')
-                        if re.search('^@case', path.read_text(), re.M))
+                        if re.search('^from cases import case$', path.read_text(), re.M))
 pytest.register_assert_rewrite('box', 'host', *FILES_OF_CASES)
 
 if os.environ.get('SESSBOX_TEST_WHERE') not in ('sandbox', 'vm'):

@@ -176,16 +176,20 @@ def each_session_has_its_own_processes():
     for session, rows in zip(by_id, lists):
         assert session['processes'] == len(rows)
         for row in rows:
-            assert row['inside'] < row['pid'] and Path(f'/proc/{row["pid"]}/comm').read_text() == row['command'] + '\n'
-    assert {row['tty'] for row in lists[1]} == {None, 'pts/0'} and {row['tty'] for row in lists[0]} == {None}
+            assert row['inside'] < row['pid']
+            assert Path(f'/proc/{row["pid"]}/comm').read_text() == row['command'] + '\n'
+    terminals = [{row['tty'] for row in rows} for rows in lists]
+    assert terminals == [{None}, {None, 'pts/0'}]
     text = box.sessctl('show', str(by_id[0]['id'])).out
-    assert re.search(r'\nProcesses\n +PID INSIDE PARENT TTY STATE COMMAND\n', text), text
+    assert re.search(r'\nProcesses\n *PID INSIDE PARENT TTY STATE COMMAND\n', text), text
     box.stop(first), box.stop(second)
 
 
 @case(17)
 def a_name_that_a_process_chose_does_no_harm():
-    name = "python3 -c 'import ctypes, time; ctypes.CDLL(None).prctl(15, b\"\\x1b[2J\\n) R 1\"); print(1, flush=True); time.sleep(60)'"
+    name = r"""python3 -c 'import ctypes, time
+ctypes.CDLL(None).prctl(15, b"\x1b[2J\n) R 1")
+time.sleep(60)' """
     box.held('alice', name)
     session = box.the_session('alice')
     host.wait_for('the name', lambda: '\x1b[2J\n) R 1' in [p['command'] for p in shown(session['id'])['process-list']])
