@@ -237,15 +237,16 @@ static int filter_groups(const struct box *box, struct box_error *error)
 	return 0;
 }
 
-static int empty_bounding_set(const struct box *box, struct box_error *error)
+static int limit_bounding_set(const struct box *box, struct box_error *error)
 {
-	(void)box;
 	for (int cap = 0;; cap++) {
 		int has = prctl(PR_CAPBSET_READ, cap);
 		if (has < 0)
 			return 0;
+		if (WORD(cap) < 2 && box->bounding[WORD(cap)] & BIT(cap))
+			continue;
 		if (has && (prctl(PR_CAPBSET_DROP, cap) < 0 || prctl(PR_CAPBSET_READ, cap) != 0))
-			return box_fail(error, "empty the capability bounding set");
+			return box_fail(error, "limit the capability bounding set");
 	}
 }
 
@@ -264,7 +265,8 @@ static int empty_inheritable_sets(const struct box *box, struct box_error *error
 
 static int forbid_new_privileges(const struct box *box, struct box_error *error)
 {
-	(void)box;
+	if (box->new_privileges)
+		return 0;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
 	    prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1)
 		return box_fail(error, "set no_new_privs");
@@ -287,7 +289,7 @@ static int own_keyring(const struct box *box, struct box_error *error)
 int box_drop_privileges(const struct box *box, struct box_error *error)
 {
 	static int (*const drops[])(const struct box *, struct box_error *) = {
-		filter_groups,	       empty_bounding_set, empty_inheritable_sets,
+		filter_groups,	       limit_bounding_set, empty_inheritable_sets,
 		forbid_new_privileges, own_keyring,
 	};
 	for (size_t i = 0; i < sizeof(drops) / sizeof(drops[0]); i++)

@@ -134,6 +134,8 @@ static int take_reply(struct box *box, struct box_reply *reply, struct box_error
 	box->session = reply->reply.session;
 	box->ns_flags = reply->reply.ns_flags;
 	box->n_groups = reply->reply.n_groups;
+	box->new_privileges = reply->reply.flags & SB_REPLY_NEW_PRIVILEGES;
+	memcpy(box->bounding, reply->reply.bounding, sizeof(box->bounding));
 	memcpy(box->groups, reply->reply.groups, sizeof(box->groups));
 	return 0;
 }

@@ -82,6 +82,8 @@ struct box {
 	int host_pid;
 	uint32_t groups[SB_GROUPS_MAX];
 	size_t n_groups;
+	uint32_t bounding[2]; /* capabilities that stay in the bounding set */
+	bool new_privileges;  /* NoNewPrivileges=no */
 };
 
 /* Fills error (may be NULL) from errno. Returns -1. */

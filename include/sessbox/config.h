@@ -53,6 +53,7 @@ enum sb_key_type {
 	SB_TYPE_CHOICE, /* index into the key's choices */
 	SB_TYPE_CPUS,	/* struct sb_cpus */
 	SB_TYPE_RATES,	/* struct sb_rates */
+	SB_TYPE_CAPS,	/* mask of capabilities */
 };
 
 struct sb_key {
@@ -115,6 +116,11 @@ struct sb_settings {
 	bool private_ipc;
 	bool private_uts;
 	bool private_network;
+
+	/* privileges */
+	bool no_new_privileges;
+	uint64_t capability_bounding_set; /* mask */
+	struct sb_strv allow_groups;
 
 	struct sb_limits limits;
 	struct sb_limits budget; /* of the class; what has no key limits nothing */

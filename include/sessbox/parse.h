@@ -105,6 +105,11 @@ void sb_print_cpus(char *buf, size_t size, const struct sb_cpus *cpus);
 int sb_parse_rates(const char *text, struct sb_rates *ret);
 void sb_print_rate(char *buf, size_t size, uint64_t value);
 
+/*
+ * Capabilities by libcap's names, "CAP_NET_RAW CAP_CHOWN", as a mask; behind a "~" all but these.
+ */
+int sb_parse_capabilities(const char *text, uint64_t *ret);
+
 /* Writes a size the way sb_parse_size reads it, shortest exact suffix ("512M", "infinity"). */
 void sb_print_size(char *buf, size_t size, uint64_t bytes);
 

@@ -80,6 +80,7 @@ enum sb_reply_bit {
 	SB_REPLY_WTMP = 1 << 1,
 	SB_REPLY_ALLOW_FAILURE = 1 << 2, /* OnFailure=allow: also for the module's own steps */
 	SB_REPLY_DEVPTS = 1 << 3,
+	SB_REPLY_NEW_PRIVILEGES = 1 << 4, /* NoNewPrivileges=no */
 };
 /* init's pidfd, [the container's devpts], [scratch utmp], [scratch wtmp] (all three detached
  * mounts), then the files of every cgroup hierarchy to write "0" to. */
@@ -101,6 +102,7 @@ struct sb_reply {
 	uint32_t groups[SB_GROUPS_MAX]; /* supplementary groups the tenant keeps */
 	char to_user[SB_TO_USER_MAX];	/* one sentence, or "" */
 	char to_log[256];
+	uint32_t bounding[2]; /* capability bounding set, as capget(2) has it */
 };
 
 /* Init's descriptors at birth: its socket, and the pidfd of the caller of its first session, whose

@@ -25,6 +25,11 @@ static bool is_account(const char *text)
 	return *text && *text != '!' && !strpbrk(text, ":/") && !has_control(text);
 }
 
+static bool is_group(const char *text)
+{
+	return *text != '!' && is_account(text);
+}
+
 static bool is_uid_range(const char *text)
 {
 	uid_t first, last;
@@ -198,6 +203,15 @@ const struct sb_key sb_keys[] = {
 	  .help = "a host name of its own" },
 	{ "PrivateNetwork", CONTAINER(private_network), BOOL, .preset = "no",
 	  .help = "no network but a loopback device" },
+
+	{ "NoNewPrivileges", SESSION(no_new_privileges), BOOL, .preset = "yes",
+	  .help = "no program gives its user more than he has" },
+	{ "CapabilityBoundingSet", SESSION(capability_bounding_set), .type = SB_TYPE_CAPS,
+	  .preset = "", .expected = "capabilities such as CAP_NET_RAW, or all but these behind a ~",
+	  .help = "capabilities that programs could give their user" },
+	{ "AllowGroups", CONTAINER(allow_groups), WORDS(is_group), .preset = "",
+	  .expected = "names of groups",
+	  .help = "supplementary groups that are kept though they give power on the host" },
 
 	{ "MemoryMax", LIMIT(memory_max), NUMBER(SB_TYPE_SIZE, 1, SB_INFINITY),
 	  .preset = "infinity", .expected = BYTES, .help = "memory of all of a user's processes" },

@@ -176,6 +176,12 @@ static int parse_rates(const struct sb_key *key, const char *text, void *field)
 	return 0;
 }
 
+static int parse_caps(const struct sb_key *key, const char *text, void *field)
+{
+	(void)key;
+	return sb_parse_capabilities(text, field);
+}
+
 static int (*const parsers[])(const struct sb_key *key, const char *text, void *field) = {
 	[SB_TYPE_BOOL] = parse_bool,	 [SB_TYPE_SIZE] = parse_number,
 	[SB_TYPE_COUNT] = parse_number,	 [SB_TYPE_QUOTA] = parse_number,
@@ -183,6 +189,7 @@ static int (*const parsers[])(const struct sb_key *key, const char *text, void *
 	[SB_TYPE_SPAN] = parse_number,	 [SB_TYPE_WORDS] = parse_words,
 	[SB_TYPE_STRING] = parse_string, [SB_TYPE_CHOICE] = parse_choice,
 	[SB_TYPE_CPUS] = parse_cpus,	 [SB_TYPE_RATES] = parse_rates,
+	[SB_TYPE_CAPS] = parse_caps,
 };
 
 int sb_config_parse_value(const struct sb_key *key, const char *text, void *base,

@@ -163,15 +163,18 @@ static char *make_group(const struct sb_policy *policy, const struct sb_accounts
 	return fclose(out) == 0 ? sb_steal_ptr(&text) : NULL;
 }
 
-static bool is_kept(gid_t gid, gid_t primary)
+static bool is_kept(gid_t gid, const struct sb_policy *policy)
 {
-	if (gid == primary || gid == USERS_GID)
+	const struct sb_strv *allowed = &policy->set.allow_groups;
+	if (gid == policy->gid || gid == USERS_GID)
 		return true;
-	if (is_system(gid))
+	if (is_system(gid) && allowed->n == 0)
 		return false;
 	const struct group *g = getgrgid(gid);
 	/* A group that cannot be looked up cannot be judged, and files go by its number. */
-	return g && !is_risky(g->gr_name);
+	if (!g)
+		return false;
+	return sb_strv_has(allowed, g->gr_name) || (!is_system(gid) && !is_risky(g->gr_name));
 }
 
 static int choose_groups(const struct sb_session_request *q, struct sb_accounts *accounts)
@@ -179,7 +182,7 @@ static int choose_groups(const struct sb_session_request *q, struct sb_accounts 
 	gid_t gids[SB_GROUPS_SENT_MAX];
 	ssize_t n = q->list_groups(q, gids, SB_ARRAY_SIZE(gids));
 	for (ssize_t i = 0; i < n && accounts->n_groups < SB_GROUPS_MAX; i++)
-		if (is_kept(gids[i], q->policy->gid) && !keeps(accounts, gids[i]))
+		if (is_kept(gids[i], q->policy) && !keeps(accounts, gids[i]))
 			accounts->groups[accounts->n_groups++] = gids[i];
 	return n < 0 ? (int)n : 0;
 }

@@ -159,6 +159,10 @@ static void open_session(const struct sb_request *request, const struct sb_polic
 	sb_answer_announce(policy->set.timeout_ms);
 	if (policy->set.on_failure == SB_ON_FAILURE_ALLOW)
 		answer->reply.flags |= SB_REPLY_ALLOW_FAILURE;
+	if (!policy->set.no_new_privileges)
+		answer->reply.flags |= SB_REPLY_NEW_PRIVILEGES;
+	answer->reply.bounding[0] = (uint32_t)policy->set.capability_bounding_set;
+	answer->reply.bounding[1] = (uint32_t)(policy->set.capability_bounding_set >> 32);
 	/* The steps keep the deadline; this is for what hangs in the kernel. */
 	alarm((unsigned int)(policy->set.timeout_ms / 1000) + 1);
 	if (sb_session_open(&session, &answer->grant, &err) < 0)

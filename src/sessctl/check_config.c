@@ -27,6 +27,32 @@ static bool can_be_contained(const char *name)
 	return service && service->join != SB_JOIN_NONE;
 }
 
+/* Keys that give tenants back what containment takes, by the class. */
+static void check_privileges(const struct ctl_host *host, const struct sb_class *class,
+			     struct ctl_findings *findings)
+{
+	static const struct {
+		const char *key, *preset, *what;
+	} rows[] = {
+		{ "NoNewPrivileges", "NoNewPrivileges=yes",
+		  "set-user-ID programs are held back by nosuid alone" },
+		{ "CapabilityBoundingSet",
+		  "CapabilityBoundingSet=", "programs may give tenants capabilities" },
+		{ "AllowGroups", "AllowGroups=", "tenants keep groups with power on the host" },
+	};
+	for (size_t i = 0; i < SB_ARRAY_SIZE(rows); i++) {
+		const struct sb_entry *e = entry_of(class, rows[i].key);
+		struct sb_settings set = { .no_new_privileges = true };
+		if (e)
+			sb_config_parse_value(e->key, e->text, &set, NULL);
+		if (!set.no_new_privileges || set.capability_bounding_set || set.allow_groups.n)
+			ctl_find(findings, CTL_WARNING, rows[i].preset, "%s:%u: [%s] %s: %s",
+				 host->config->files.v[e->file], e->line, class->name, rows[i].key,
+				 rows[i].what);
+		sb_settings_clear(&set);
+	}
+}
+
 static void check_class(const struct ctl_host *host, const struct sb_class *class,
 			struct ctl_findings *findings)
 {
@@ -138,6 +164,8 @@ void ctl_check_configuration(const struct ctl_host *host, struct ctl_findings *f
 			 "the configuration contains nobody");
 	for (size_t i = 0; i < host->config->n; i++)
 		check_class(host, &host->config->classes[i], findings);
+	for (size_t i = 0; i < host->config->n; i++)
+		check_privileges(host, &host->config->classes[i], findings);
 }
 
 static void check_program(const struct ctl_host *host, const char *path,

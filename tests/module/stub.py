@@ -7,7 +7,7 @@ from machine import SYSTEM_ERR, changed, child
 
 MAGIC, VERSION = 0x5e55b0c5, 1
 WAIT, IGNORED, CONTAIN, DENY, FAIL, UNCONTAINED = 1, 2, 3, 4, 5, 6
-REPLY = struct.Struct('=8I1024s160s256s')
+REPLY = struct.Struct('=8I1024s160s256s2I')
 REQUEST = struct.Struct('=7I256s1024s256s64s256s256s')
 NEWNS = 0x20000
 
@@ -27,7 +27,7 @@ init = os.pidfd_open(1)
 
 
 def reply(verdict, magic=MAGIC, version=VERSION, flags=0, wait=0, groups=0, user=b'', log=b''):
-    return REPLY.pack(magic, version, verdict, flags, 7, wait, NEWNS, groups, b'', user, log)
+    return REPLY.pack(magic, version, verdict, flags, 7, wait, NEWNS, groups, b'', user, log, 0, 0)
 
 
 def answering(*acts, log='/dev/null'):

@@ -247,6 +247,7 @@ static void presets(void **state)
 	assert_int_equal(l->tasks_max, 4096);
 	assert_int_equal(l->cpu_weight, 100);
 	assert_true(l->memory_high == SB_INFINITY && l->io_weight == 100);
+	assert_true(s->no_new_privileges && !s->capability_bounding_set && !s->allow_groups.n);
 	assert_true(sb_cpus_empty(&l->allowed_cpus) && l->io_read_bandwidth_max.n == 0);
 	for (size_t i = 0; i < sb_keys_n; i++)
 		assert_true(!p->origins[i].class && !p->origins[i].overrode.n);

@@ -36,7 +36,7 @@ AT(sb_groups, magic, 0, 4);
 AT(sb_groups, n, 4, 4);
 AT(sb_groups, gids, 8, 4096);
 
-SIZE(sb_reply, 1472);
+SIZE(sb_reply, 1480);
 AT(sb_reply, magic, 0, 4);
 AT(sb_reply, version, 4, 4);
 AT(sb_reply, verdict, 8, 4);
@@ -48,6 +48,7 @@ AT(sb_reply, n_groups, 28, 4);
 AT(sb_reply, groups, 32, 1024);
 AT(sb_reply, to_user, 1056, 160);
 AT(sb_reply, to_log, 1216, 256);
+AT(sb_reply, bounding, 1472, 8);
 
 SIZE(sb_init_request, 12);
 AT(sb_init_request, version, 0, 4);
@@ -93,7 +94,7 @@ VALUE(SB_INIT_FULL, 3);
 
 /* Nothing but the members crosses: no padding that could carry the helper's memory along. */
 _Static_assert(sizeof(struct sb_request) == 7 * 4 + 256 + 1024 + 256 + 64 + 256 + 256, "padding");
-_Static_assert(sizeof(struct sb_reply) == 8 * 4 + SB_GROUPS_MAX * 4 + 160 + 256, "padding");
+_Static_assert(sizeof(struct sb_reply) == 8 * 4 + SB_GROUPS_MAX * 4 + 160 + 256 + 8, "padding");
 
 /* A message of another release is longer or shorter, and is told from one of ours. */
 static void other_sizes(void **state)
