@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import functools
+import itertools
 import json
 import os
 import pwd
@@ -445,6 +446,29 @@ def su_needs_its_helper():
 
 @case(8)
 @contains('su')
+def a_su_is_refused_whatever_step_goes_wrong():
+    """Those of a terminal among them; nothing of it is left but what gc finds."""
+    before, wrong = host.snapshot(), []
+    steps = [line.split()[:2] for line in box.run(str(box.FAULT_HELPER), '--steps').out.splitlines()]
+    master, slave = os.openpty()
+    with box.helper_is(box.FAULT_HELPER):
+        for kind, (table, index) in itertools.product(('fail', 'kill'), steps):
+            box.FAULT.write_text(f'{kind}:{table}:{index}\n')
+            done = box.run(*WAYS['su']('echo ran'), stdin=slave, check=False)
+            box.FAULT.unlink()
+            box.sessctl('gc')
+            try:
+                assert done.rc != 0 and 'ran' not in done.out, done
+                host.settle(before, 5)
+            except AssertionError as error:
+                wrong.append(f'{kind}:{table}:{index}: {error}'.splitlines()[0])
+    os.close(master)
+    os.close(slave)
+    assert not wrong, '\n'.join(wrong)
+
+
+@case(8)
+@contains('su')
 def a_killed_su_ends_its_container():
     process = held('su', 'exec </dev/null >/dev/null 2>&1; sleep 1000 & sleep 1000')
     process.kill()
@@ -539,6 +563,58 @@ def a_hangup_of_logins_terminal_ends_the_session():
     term.fd = os.open('/dev/null', os.O_RDWR)
     host.wait_for('its processes are gone', lambda: not host.of_user('alice'))
     host.wait_for('gc finds it', lambda: box.sessctl('gc').rc == 0 and not box.containers())
+
+
+@contextlib.contextmanager
+def login_of_util_linux():
+    """By what the helper knows it from shadow's: its own name in the program."""
+    copy = box.DIR / 'login'
+    copy.write_bytes(Path('/usr/bin/login').read_bytes() + b'util-linux')
+    copy.chmod(0o755)
+    box.run('mount', '--bind', str(copy), '/usr/bin/login')
+    try:
+        yield
+    finally:
+        box.run('umount', '-l', '/usr/bin/login')
+
+
+@case(8)
+@contains('login')
+def a_login_that_reopens_its_terminal_is_refused_on_a_pts():
+    """Inside, that name would be nobody's terminal, or another one of the tenant's."""
+    mark = host.log_mark()
+    box.config(tenants={'OnFailure': 'allow'})  # which is not for what a tenant can choose
+    with login_of_util_linux():
+        term = shell(['login', '-f', 'alice'])
+        term.closed()
+    assert 'cannot be set up' in term.text, term.text
+    host.log_has(mark, 'opens its terminal by name')
+
+
+@case(8)
+@contains('login')
+def a_terminal_with_a_name_of_its_own_keeps_it():
+    """As a virtual terminal or a serial line has it, here imitated by a bind."""
+    place = Path('/dev/tty97')
+    master, slave = os.openpty()
+    place.touch()
+    box.run('mount', '--bind', os.ttyname(slave), str(place))
+    try:
+        with login_of_util_linux(), open(place, 'r+b', buffering=0) as tty:
+            process = box.client(['setsid', '-c', 'login', '-f', 'alice'], stdin=tty, stdout=tty, stderr=tty)
+            os.write(master, b'tty; readlink /proc/self/ns/pid; ls /dev; echo o""ver\n')
+            seen = b''
+            while b'over' not in seen:
+                seen += os.read(master, 4096)
+            text = seen.decode()
+            assert '\r/dev/tty97\r' in text and outside() not in text and 'pts97' not in text, text
+            os.write(master, b'exit\n')
+            process.wait(20 * host.SLOW)
+    finally:
+        os.close(master)
+        os.close(slave)
+        box.run('umount', '-l', str(place))
+        place.unlink()
 
 
 # cron and at: daemons of the test's, and a mailer that puts what it gets into the user's box
