@@ -48,8 +48,12 @@ $B/unit/test_%: tests/unit/test_%.c $B/libsessctl.a $B/libsessbox.a | $B/unit
 units: $(unit)
 
 # Fails, kills or hangs a chosen step of a login: for tests alone.
-$B/test/sessbox-helper: $(helper) tests/lib/faults.c $B/libsessbox.a | $B/test
+$B/test/sessbox-helper: $(helper) tests/lib/faults.c $B/libsessbox.a \
+		| $B/test $B/test/libnss_hang.so.2
 	$(CC) $(CPPFLAGS) $(CFLAGS) -fPIE -pie $(HARDEN) $(LDFLAGS) -o $@ $^ -liniparser
+# A directory that does not answer: for tests alone.
+$B/test/libnss_hang.so.2: tests/lib/nss_hang.c | $B/test
+	$(CC) $(CPPFLAGS) $(CFLAGS) -fPIC -shared $(LDFLAGS) -o $@ $<
 $B/sessctl: $(sessctl) $B/libsessbox.a
 	$(CC) $(CFLAGS) -pie $(HARDEN) $(LDFLAGS) -o $@ $^ -liniparser -lsmartcols
 $B/sessbox-init: $(init)
