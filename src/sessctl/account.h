@@ -7,7 +7,7 @@
 
 #include "sessbox/policy.h"
 
-/* Only sshd's logins are contained: this is whose rules count where nothing else is said. */
+/* Whose rules count where nothing else is said. */
 #define CTL_SERVICE_DEFAULT "sshd"
 
 struct ctl_account {
