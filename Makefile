@@ -47,10 +47,11 @@ $B/unit/test_%: tests/unit/test_%.c $B/libsessctl.a $B/libsessbox.a | $B/unit
 		-liniparser -lsmartcols
 units: $(unit)
 
-# Fails, kills or hangs a chosen step of a login: for tests alone.
-$B/test/sessbox-helper: $(helper) tests/lib/faults.c $B/libsessbox.a \
+# Fails, kills or hangs a chosen step of a login, or ignores a key: for tests alone.
+$B/test/sessbox-helper: $(helper) tests/lib/faults.c tests/lib/ignore.c $B/libsessbox.a \
 		| $B/test $B/test/libnss_hang.so.2
-	$(CC) $(CPPFLAGS) $(CFLAGS) -fPIE -pie $(HARDEN) $(LDFLAGS) -o $@ $^ -liniparser
+	$(CC) $(CPPFLAGS) $(CFLAGS) -fPIE -pie $(HARDEN) -Wl,--wrap=sb_config_load $(LDFLAGS) \
+		-o $@ $^ -liniparser
 # A directory that does not answer: for tests alone.
 $B/test/libnss_hang.so.2: tests/lib/nss_hang.c | $B/test
 	$(CC) $(CPPFLAGS) $(CFLAGS) -fPIC -shared $(LDFLAGS) -o $@ $<
@@ -126,7 +127,7 @@ check:
 # What takes longer than a check may.
 check-all: check
 	tests/prepare people
-	tests/check storm people vm-all vm-without
+	tests/check storm people keys vm-all vm-without
 	tests/fuzz/run
 	$(MAKE) bench
 
