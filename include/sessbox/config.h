@@ -107,6 +107,7 @@ struct sb_settings {
 	struct sb_strv temporary_file_system;
 	struct sb_strv read_only_paths;
 	struct sb_strv inaccessible_paths;
+	struct sb_strv device_allow;
 	unsigned int protect_proc; /* enum sb_protect_proc */
 	bool private_tmp;
 	char *tmp_size; /* bytes or a percentage: see sb_policy_tmp_size() */

@@ -76,6 +76,9 @@ int sb_parse_bind(const char *text, struct sb_bind *ret);
  */
 int sb_parse_inside(const char *text, const char **ret_path, bool *ret_optional);
 
+/* One word of DeviceAllow=: [-]/dev/NAME. As above. */
+int sb_parse_device(const char *text, const char **ret_path, bool *ret_optional);
+
 /* One word of TemporaryFileSystem=: PATH[:OPTION[,OPTION...]], see systemd.exec(5) and tmpfs(5). */
 struct sb_tmpfs {
 	char path[SB_BIND_PATH_MAX];

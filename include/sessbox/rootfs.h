@@ -39,6 +39,7 @@ enum sb_mount_op_flag {
 	/* Source and target may lie in a tenant's tree: both are walked by component. */
 	SB_OP_GUARDED = 1 << 4,
 	SB_OP_CGROUP = 1 << 5,	/* made in the tenant's cgroup namespace */
+	SB_OP_NODE = 1 << 8,	/* the source must be a device node */
 	SB_OP_MADE = 1 << 7,	/* the source is a private home, made when it is missing */
 	SB_OP_IN_TREE = 1 << 6, /* the source is a directory of the tree of SB_MOUNT_ROOT */
 };

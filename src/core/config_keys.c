@@ -66,6 +66,13 @@ static bool is_inside(const char *text)
 	return !has_control(text) && sb_parse_inside(text, &path, &optional) == 0;
 }
 
+static bool is_device(const char *text)
+{
+	const char *path;
+	bool optional;
+	return !has_control(text) && sb_parse_device(text, &path, &optional) == 0;
+}
+
 static bool is_tmpfs(const char *text)
 {
 	struct sb_tmpfs tmpfs;
@@ -184,6 +191,9 @@ const struct sb_key sb_keys[] = {
 	  .expected = INSIDE, .help = "paths inside that cannot be written below" },
 	{ "InaccessiblePaths", CONTAINER(inaccessible_paths), WORDS(is_inside), .preset = "",
 	  .expected = INSIDE, .help = "paths inside that are shown empty" },
+	{ "DeviceAllow", CONTAINER(device_allow), WORDS(is_device), .preset = "",
+	  .expected = "device nodes such as /dev/fuse, each may have a leading -",
+	  .help = "device nodes of the host that /dev has, too" },
 	{ "ProtectProc", CONTAINER(protect_proc), CHOICE(proc_words), .preset = "default",
 	  .expected = "default or invisible",
 	  .help = "whether /proc hides the container's processes of other users" },

@@ -72,6 +72,8 @@ static int open_source(const struct sb_plan *plan, struct sb_mount_op *op, struc
 	if (fstat(op->fd, &st) < 0)
 		return sb_fail(err, errno, "look at '%s'", op->source);
 	op->is_dir = S_ISDIR(st.st_mode);
+	if ((op->flags & SB_OP_NODE) && !S_ISCHR(st.st_mode) && !S_ISBLK(st.st_mode))
+		return sb_fail_plain(err, blame(op, -ENODEV), "'%s' is no device node", op->source);
 	return 0;
 }
 

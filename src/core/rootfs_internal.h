@@ -54,6 +54,7 @@ void sb_maker_seals(struct sb_maker *m); /* after everything else */
 /* ---- rootfs_paths.c: what the policy shows, hides and closes by path ---- */
 
 void sb_maker_home(struct sb_maker *m);
+void sb_maker_nodes(struct sb_maker *m);
 void sb_maker_tmpfs_paths(struct sb_maker *m);
 void sb_maker_binds(struct sb_maker *m);
 void sb_maker_closed_paths(struct sb_maker *m);

@@ -122,6 +122,24 @@ void sb_maker_closed_paths(struct sb_maker *m)
 	close_paths(m, &set->inaccessible_paths, SB_MOUNT_MASK, RO | NOSUID | NOEXEC);
 }
 
+void sb_maker_nodes(struct sb_maker *m)
+{
+	const struct sb_strv *list = &m->spec->policy->set.device_allow;
+	for (size_t i = 0; i < list->n; i++) {
+		const char *path;
+		bool optional;
+		int r = sb_parse_device(list->v[i], &path, &optional);
+		if (r < 0)
+			m->r = r;
+		else
+			sb_maker_add(
+				m, &(struct sb_row){ SB_MOUNT_BIND, path, NULL, NOSUID | NOEXEC,
+						     SB_OP_NO_RECURSE | SB_OP_GUARDED | SB_OP_NODE |
+							     (optional ? OPTIONAL : 0),
+						     0 });
+	}
+}
+
 static void add_bind(struct sb_maker *m, const char *text, uint64_t attr)
 {
 	struct sb_bind bind;

@@ -182,6 +182,7 @@ static void plan_dev(struct sb_maker *m)
 	sb_maker_add(m, &(struct sb_row){ SB_MOUNT_FS, "/dev/mqueue", "mqueue",
 					  NOSUID | NODEV | NOEXEC, 0, 0 });
 	sb_maker_rows(m, devices, SB_ARRAY_SIZE(devices));
+	sb_maker_nodes(m);
 }
 
 static void plan_tmp(struct sb_maker *m)

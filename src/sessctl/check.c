@@ -24,6 +24,7 @@ static const struct {
 	{ "kernel", ctl_check_kernel },
 	{ "cgroup", ctl_check_cgroup },
 	{ "settings", ctl_check_settings },
+	{ "roots", ctl_check_roots },
 	{ "host", ctl_check_host },
 };
 

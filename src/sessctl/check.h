@@ -55,6 +55,9 @@ void ctl_check_lines(const struct sb_service *service, const struct ctl_pam_stac
 		     struct ctl_findings *findings);
 bool ctl_pam_is_ours(const struct ctl_pam_rule *rule);
 
+/* The entry that has the last word in a class, or NULL. */
+const struct sb_entry *ctl_class_entry(const struct sb_class *class, const char *key);
+
 void ctl_check_configuration(const struct ctl_host *host, struct ctl_findings *findings);
 void ctl_check_programs(const struct ctl_host *host, struct ctl_findings *findings);
 void ctl_check_services(const struct ctl_host *host, struct ctl_findings *findings);
@@ -68,6 +71,7 @@ void ctl_check_cgroup(const struct ctl_host *host, struct ctl_findings *findings
 /* Part of it: the mount options. */
 void ctl_check_cgroup_mount(const struct ctl_host *host, struct ctl_findings *findings);
 void ctl_check_settings(const struct ctl_host *host, struct ctl_findings *findings);
+void ctl_check_roots(const struct ctl_host *host, struct ctl_findings *findings);
 void ctl_check_host(const struct ctl_host *host, struct ctl_findings *findings);
 
 #endif

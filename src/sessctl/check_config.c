@@ -11,8 +11,7 @@
 #include "sessbox/proto.h"
 #include "sessbox/service.h"
 
-/* The entry that has the last word in a class, or NULL. */
-static const struct sb_entry *entry_of(const struct sb_class *class, const char *key)
+const struct sb_entry *ctl_class_entry(const struct sb_class *class, const char *key)
 {
 	const struct sb_entry *found = NULL;
 	for (size_t i = 0; i < class->n; i++)
@@ -41,7 +40,7 @@ static void check_privileges(const struct ctl_host *host, const struct sb_class 
 		{ "AllowGroups", "AllowGroups=", "tenants keep groups with power on the host" },
 	};
 	for (size_t i = 0; i < SB_ARRAY_SIZE(rows); i++) {
-		const struct sb_entry *e = entry_of(class, rows[i].key);
+		const struct sb_entry *e = ctl_class_entry(class, rows[i].key);
 		struct sb_settings set = { .no_new_privileges = true };
 		if (e)
 			sb_config_parse_value(e->key, e->text, &set, NULL);
@@ -59,13 +58,13 @@ static void check_class(const struct ctl_host *host, const struct sb_class *clas
 	char fix[160];
 	struct sb_settings set = { 0 };
 	snprintf(fix, sizeof(fix), "leave it out; those that can be are %s", SB_SERVICE_NAMES);
-	const struct sb_entry *e = entry_of(class, "OnFailure");
+	const struct sb_entry *e = ctl_class_entry(class, "OnFailure");
 	if (e && sb_config_parse_value(e->key, e->text, &set, NULL) == 0 &&
 	    set.on_failure == SB_ON_FAILURE_ALLOW)
 		ctl_find(findings, CTL_WARNING, "OnFailure=deny",
 			 "%s:%u: [%s] lets tenants onto the host when containment fails",
 			 host->config->files.v[e->file], e->line, class->name);
-	e = entry_of(class, "AllowServices");
+	e = ctl_class_entry(class, "AllowServices");
 	if (e && sb_config_parse_value(e->key, e->text, &set, NULL) == 0)
 		for (size_t i = 0; i < set.allow_services.n; i++)
 			if (!can_be_contained(set.allow_services.v[i]))
@@ -95,7 +94,7 @@ static bool class_allows(const struct sb_class *class, const char *service, bool
 static bool class_contains(const struct sb_class *class)
 {
 	struct sb_settings set = { 0 };
-	const struct sb_entry *e = entry_of(class, "Contain");
+	const struct sb_entry *e = ctl_class_entry(class, "Contain");
 	return e && sb_config_parse_value(e->key, e->text, &set, NULL) == 0 && set.contain;
 }
 

@@ -2,6 +2,7 @@
 """9. Trees of their own, homes, and what is shown, hidden and closed by path."""
 import contextlib
 import fcntl
+import json
 import os
 import re
 import shutil
@@ -444,3 +445,40 @@ def processes_of_others_can_be_invisible():
     box.config(tenants={'ProtectProc': 'invisible'})
     seen = box.out_of('alice', 'ls -d /proc/1 2>/dev/null; ls -d /proc/$$; ps -e -o user= | sort -u').split()
     assert len(seen) == 2 and seen[1] == 'alice', seen
+
+
+@case(9)
+def allowed_devices_are_there():
+    """The node alone: what is beside it on the host is not, and no other mount takes devices."""
+    look = 'test -c /dev/fuse && exec 3<>/dev/fuse && echo open; ls /dev; grep " /dev/fuse " /proc/self/mountinfo'
+    assert 'open' not in box.out_of('alice', look + '; true').split()
+    gone()
+    box.config(tenants={'DeviceAllow': '/dev/fuse -/dev/none'})
+    fuse = Path('/dev/fuse')
+    mode = fuse.stat().st_mode & 0o777
+    fuse.chmod(0o600)
+    try:
+        assert 'open' not in box.ssh('alice', look).out.split()  # the node's own mode decides
+        fuse.chmod(0o666)
+        seen = box.out_of('alice', look).split()
+    finally:
+        fuse.chmod(mode)
+    assert 'open' in seen and 'fuse' in seen and 'loop-control' not in seen and 'none' not in seen, seen
+    for wrong, reason in (('/dev/none', 'No such file'), ('/dev/shm', 'is no device node'), ('/dev/log', 'is no device node')):
+        gone()
+        box.config(tenants={'DeviceAllow': wrong})
+        refused(log=reason)
+
+
+@case(9, same_by_design=True)
+def check_names_what_is_wrong_with_a_tree():
+    with tree() as made:
+        def found():
+            return [f['what'] for f in json.loads(box.sessctl('check', '--json').out)['findings'] if f['check'] == 'roots']
+        assert found() == []
+        (made / 'etc').chmod(0o777)
+        assert len(found()) == 1 and f"'{made}/etc' is not root's alone" in found()[0], found()
+        (made / 'etc').chmod(0o755)
+        (made / 'tmp').rmdir()
+        (made / 'tmp').symlink_to('/tmp')
+        assert len(found()) == 1 and f"'{made}/tmp' is no directory" in found()[0], found()

@@ -101,6 +101,22 @@ static void closed_paths(void **state)
 	sb_plan_free(plan);
 }
 
+/* Usable, in /dev alone; before it is sealed. */
+static void nodes(void **state)
+{
+	(void)state;
+	struct sb_plan *plan =
+		make_plan(&(struct wish){ .devices = { "/dev/fuse", "-/dev/dri/renderD128" } });
+	const struct sb_mount_op *fuse = get(plan, SB_MOUNT_BIND, "/dev/fuse");
+	const struct sb_mount_op *gpu = get(plan, SB_MOUNT_BIND, "/dev/dri/renderD128");
+	assert_string_equal(fuse->source, "/dev/fuse");
+	assert_int_equal(fuse->attr, NOSUID | NOEXEC);
+	assert_int_equal(fuse->flags, SB_OP_NO_RECURSE | SB_OP_GUARDED | SB_OP_NODE);
+	assert_int_equal(gpu->flags, fuse->flags | SB_OP_OPTIONAL);
+	assert_true(find(plan, SB_MOUNT_SEAL, "/dev") > find(plan, SB_MOUNT_BIND, gpu->target));
+	sb_plan_free(plan);
+}
+
 static void invisible(void **state)
 {
 	(void)state;
@@ -115,9 +131,8 @@ static void invisible(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(homes),
-		cmocka_unit_test(tmpfs_words),
-		cmocka_unit_test(closed_paths),
+		cmocka_unit_test(homes),	cmocka_unit_test(tmpfs_words),
+		cmocka_unit_test(closed_paths), cmocka_unit_test(nodes),
 		cmocka_unit_test(invisible),
 	};
 	return cmocka_run_group_tests_name("rootfs by path", tests, NULL, NULL);
