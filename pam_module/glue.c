@@ -16,10 +16,6 @@
 
 static struct box box = { .init = -1, .host_mnt = -1, .host_pid = -1, .call = { .sock = -1 } };
 
-/* For the tenant whose open failed in a service that goes on: the child says it, on the client's
- * own channel. */
-static char for_user[SB_TO_USER_MAX];
-
 /* Unloaded between account and open: nobody would end the helper that waits for the latter. */
 __attribute__((destructor)) static void end_resting_helper(void)
 {
@@ -89,6 +85,15 @@ static void end_unopened_tenant(pam_handle_t *pamh, const struct box_args *args)
 	box_refuse_child(box_cannot_contain);
 }
 
+/* The child of a tenant whose open failed. */
+static int seal_child(void)
+{
+	if (!sb_service_has(box.service, SB_SERVICE_GOES_ON) ||
+	    !box_service_joins(box.service, SB_JOIN_CRED) || box_seal(&box, &box.shared->error) < 0)
+		box_refuse_child("");
+	return PAM_SUCCESS;
+}
+
 int pam_sm_setcred(pam_handle_t *pamh, int flags, int argc, const char **argv)
 {
 	const struct box_args args = box_parse_args(argc, argv);
@@ -108,7 +113,7 @@ int pam_sm_setcred(pam_handle_t *pamh, int flags, int argc, const char **argv)
 		box_refuse_child(box_cannot_contain);
 	}
 	if (box.phase == BOX_DOOMED)
-		box_refuse_child(for_user);
+		return seal_child();
 	if (box_join(&box, &box.shared->error) < 0)
 		box_refuse_child(box_cannot_contain);
 	return PAM_SUCCESS;
@@ -130,16 +135,13 @@ static int watch_children(pam_handle_t *pamh, struct box_error *error)
 /*
  * A tenant's open failed. sshd goes on after that, and with -N -L would leave an uncontained
  * process of the tenant: so the leash stays on for good, and children that come through the hook
- * end.
+ * end, or end up nowhere.
  */
 static int doom(pam_handle_t *pamh, int flags, int result, const char *sentence)
 {
 	struct box_error error = { 0 };
 	box.phase = BOX_DOOMED;
-	if (!sb_service_has(box_service(pamh), SB_SERVICE_GOES_ON))
-		box_tell(pamh, flags, sentence);
-	else if (!(flags & PAM_SILENT))
-		snprintf(for_user, sizeof(for_user), "%s", sentence);
+	box_tell(pamh, flags, sentence);
 	if (watch_children(pamh, &error) < 0 || box_leash_put(&box.leash, &error) < 0) {
 		errno = error.num;
 		pam_syslog(pamh, LOG_ERR, "%s: %m", error.what);

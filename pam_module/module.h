@@ -5,7 +5,7 @@
 /*
  * pam_sessbox.so: a guest in somebody else's process. glue.c speaks PAM, ask.c runs the helper,
  * join.c prepares the caller and takes its child in, fork.c is called at the caller's forks,
- * harden.c holds the leash and drops privileges.
+ * seal.c shuts a refused tenant's off, harden.c holds the leash and drops privileges.
  *
  * The caller stays on the host; its child that becomes the tenant's goes in. Between open and close
  * the caller wears the leash: without CAP_SETUID in effect, a child that did not come through our
@@ -36,7 +36,7 @@ struct box_shared {
 enum box_phase {
 	BOX_IDLE,
 	BOX_OPEN,   /* leash on, the next child with the hook goes in */
-	BOX_DOOMED, /* a tenant's open failed: leash on for good, every child ends */
+	BOX_DOOMED, /* a tenant's open failed: leash on for good, no child gets anywhere */
 };
 
 struct box_leash {
@@ -161,6 +161,14 @@ int box_fork_watch(struct box *box, struct box_error *error);
 
 /* The end of a child that must not become the tenant. sentence: for its standard error, or "". */
 void box_refuse_child(const char *sentence) __attribute__((noreturn));
+
+/* ---- seal.c ---- */
+
+/*
+ * Child, root: becomes a process that can say its sentence, and nothing else; the kernel ends it
+ * soon. 0, or -1 and the process must end.
+ */
+int box_seal(struct box *box, struct box_error *error);
 
 /* ---- harden.c ---- */
 

@@ -18,7 +18,7 @@ enum sb_join {
 };
 
 enum sb_service_bit {
-	/* A failed open does not stop it, and what modules say then is kept for a child's mouth. */
+	/* A failed open does not stop it: its child tells the user what modules said. */
 	SB_SERVICE_GOES_ON = 1 << 0,
 	/* It waits for its own children alone: a helper may rest beside it. */
 	SB_SERVICE_PATIENT = 1 << 1,

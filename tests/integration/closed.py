@@ -16,13 +16,15 @@ from records import last, who
 
 GOT_IN = 'echo got-in'
 OF_SSH = re.compile(r'Connection (to .* )?closed|client_loop: |channel \d|Shared connection|\s*$')
+MOTD = Path('/etc/motd'), Path('/run/motd.dynamic')
 HANGING = '#!/usr/bin/python3\nimport signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n' \
           'while True: signal.pause()\n'
 
 
 def sentence(done):
-    """What the user reads that does not come from ssh itself."""
-    return [line for line in (done.out + done.err).splitlines() if not OF_SSH.match(line)]
+    """What the user reads that does not come from ssh itself, nor is the message of the day."""
+    motd = [line for file in MOTD if file.exists() for line in file.read_text().splitlines()]
+    return [line for line in (done.out + done.err).splitlines() if line not in motd and not OF_SSH.match(line)]
 
 
 def refused(user='alice', seconds=10):
@@ -43,7 +45,7 @@ def enters(*users):
         assert done == (0, 'got-in\n', ''), (user, done)
 
 
-def forwarding_is_closed(user='alice', seconds=10):
+def forwarding_is_closed(user='alice', seconds=20):
     """With -N no command is ever asked for, so it is the connection that has to end."""
     port = box.free_port()
     client = box.client(box.argv(user, opts=['-N', '-L', f'127.0.0.1:{port}:127.0.0.1:{box.STATE["port"]}']))
@@ -51,7 +53,7 @@ def forwarding_is_closed(user='alice', seconds=10):
     host.wait_for(f'no process of {user}', lambda: not host.of_user(user))
 
 
-def nothing_runs(seconds=10):
+def nothing_runs(seconds=20):
     """A shell, sftp inside sshd's own child, and a connection that is there only to forward."""
     done = box.ssh('alice', GOT_IN, timeout=seconds)
     assert done.rc in (254, 255) and 'got-in' not in done.out, done
