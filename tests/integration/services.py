@@ -644,6 +644,11 @@ def mailbox():
             SENDMAIL.write_bytes(existed)
 
 
+def stop_the_machines(unit):
+    if host.IN_VM:
+        box.run('systemctl', 'stop', unit)
+
+
 @contextlib.contextmanager
 def daemon(*argv):
     process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -657,6 +662,7 @@ def daemon(*argv):
 @contextlib.contextmanager
 def cron(table):
     """Debian's cron with a table of alice's, whose lines begin with @reboot: they run at once."""
+    stop_the_machines('cron')
     box.run('crontab', '-u', 'alice', '-', input=table)
     Path('/run/crond.reboot').unlink(missing_ok=True)
     try:
@@ -754,8 +760,8 @@ def cron_is_denied_where_it_is_not_allowed():
 @case(8)
 @contains('cron', lines={**CRED, 'auth': '# no auth line'})
 def a_cron_job_that_misses_the_hook_dies():
+    mark = host.log_mark()
     with cron('@reboot echo ran >/home/alice/ran\n'):
-        mark = host.log_mark()
         host.wait_for('the session came and went', lambda: any('cron' in line and 'session closed' in line
                                                                for line in host.log_since(mark)) or
                       (box.home('alice') / 'ran').exists(), 20)
@@ -768,6 +774,7 @@ def a_cron_job_that_misses_the_hook_dies():
 def at(script, *options):
     """Debian's atd, with a job of alice's that is due."""
     alice = pwd.getpwnam('alice')
+    stop_the_machines('atd')
     try:
         with mailbox() as mail:
             box.run('setpriv', f'--reuid={alice.pw_uid}', f'--regid={alice.pw_gid}', '--init-groups', 'env', '-i',
