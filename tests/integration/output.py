@@ -45,7 +45,7 @@ def fits(verb, *arguments, rc=0):
 
 @case(16)
 def json_of_each_verb_is_as_the_schema_says():
-    box.config(tenants={'MemoryMax': '256M'})
+    box.config(tenants={'MemoryMax': '256M', 'AllowedCPUs': '0', 'ClassTasksMax': '300'})
     box.held('alice')
     with_tty = box.held('alice', tty=True)
     assert len(fits('list', 'list')['sessions']) == 2

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* An NSS source of groups, "hang", whose directory does not answer: each question takes a minute. */
+/* An NSS source of groups, "hang", whose directory does not answer: each question takes a minute.
+ */
 #include <grp.h>
 #include <nss.h>
 #include <unistd.h>
