@@ -120,6 +120,11 @@ demo:
 	$(MAKE) all
 	tests/demo
 
+demo-tree:
+	tests/prepare build demo demo-tree
+	$(MAKE) all
+	tests/demo-tree
+
 check:
 	tests/prepare build check
 	tests/check
@@ -139,5 +144,5 @@ bench:
 clean:
 	rm -rf $B
 
-.PHONY: all programs units install uninstall demo check check-all bench clean
+.PHONY: all programs units install uninstall demo demo-tree check check-all bench clean
 -include $(wildcard $B/o/*/*.d)

@@ -90,6 +90,7 @@ KEYS = {
     'TemporaryFileSystem': 'tmpfs-by-path-has-its-options',
     'ReadOnlyPaths': 'read-only-paths-are',
     'InaccessiblePaths': 'inaccessible-paths-are-empty',
+    'DeviceAllow': 'allowed-devices-are-there',
     'ProtectProc': 'processes-of-others-can-be-invisible',
     'PrivateTmp': 'namespaces-can-be-left-shared',
     'TmpSize': 'tmp-has-its-size',
