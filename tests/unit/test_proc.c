@@ -201,13 +201,24 @@ static void memory_total(void **state)
 	assert_int_equal(sb_proc_memory_total(), kib * 1024);
 }
 
+/* In the program that runs; a text that is put together first is not there. */
+static void mentions(void **state)
+{
+	char absent[] = "q9-this stands nowhere";
+	(void)state;
+	absent[0] = 'z';
+	assert_true(sb_proc_mentions(getpid(), "w7-this stands in the test"));
+	assert_false(sb_proc_mentions(getpid(), absent));
+	assert_false(sb_proc_mentions(0x7fffffff, "w7-this stands in the test"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(self),		cmocka_unit_test(names),
 		cmocka_unit_test(gone),		cmocka_unit_test(no_pids),
 		cmocka_unit_test(terminals),	cmocka_unit_test(audit_session),
-		cmocka_unit_test(memory_total),
+		cmocka_unit_test(memory_total), cmocka_unit_test(mentions),
 	};
 	return cmocka_run_group_tests_name("proc", tests, NULL, NULL);
 }
