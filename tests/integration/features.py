@@ -363,8 +363,8 @@ def a_certificate_that_forces_a_command():
 
 @case(13)
 def keys_are_exchanged_again():
-    with box.session('alice', '-o', 'RekeyLimit=64K') as alice:
-        done = alice('head -c 4M /dev/zero | od -An -v -tx1 | sort -u', stdin='')
+    with box.session('alice', '-o', 'RekeyLimit=128K') as alice:
+        done = alice('head -c 1M /dev/zero | od -An -v -tx1 | sort -u', stdin='')
         assert done.out == ' 00' * 16 + '\n', done
         inside(alice(NAMESPACE).out)
 
