@@ -91,11 +91,11 @@ ssize_t sb_cgroup_tenants(const struct sb_cgroup *cg, uid_t **ret)
 	return (ssize_t)kept;
 }
 
-/* Names of classes' groups, each once. */
-static int list_classes(const struct sb_cgroup *cg, struct sb_strv *ret)
+/* Names of classes' groups in the first n hierarchies, each once. */
+static int list_classes(const struct sb_cgroup *cg, size_t n, struct sb_strv *ret)
 {
 	int r = 0;
-	for (size_t i = 0; i < cg->n && r == 0; i++) {
+	for (size_t i = 0; i < n && r == 0; i++) {
 		cleanup_dir DIR *dir = open_dir(cg->list[i].base, ".");
 		for (struct dirent *e; dir && r == 0 && (e = readdir(dir));)
 			if (is_class(e->d_name) && !sb_strv_has(ret, e->d_name))
@@ -116,7 +116,10 @@ void sb_cgroup_find(struct sb_cgroup *cg, uid_t uid, char *buf)
 	struct sb_strv classes = { 0 };
 	sb_cgroup_tenant(buf, uid, NULL);
 	bool found = sb_cgroup_exists(cg, buf);
-	list_classes(cg, &classes);
+	/* `list` asks for each tenant; most are here, and every group is in the first hierarchy. */
+	if (found && is_better(cg, buf, true))
+		return;
+	list_classes(cg, 1, &classes);
 	for (size_t i = 0; i < classes.n; i++) {
 		char group[SB_CGROUP_NAME_MAX];
 		if (sb_format(group, sizeof(group), "%s/u%u", classes.v[i], (unsigned int)uid) <
@@ -135,7 +138,7 @@ int sb_cgroup_destroy_tenant(struct sb_cgroup *cg, uid_t uid, int64_t deadline, 
 	char group[SB_CGROUP_NAME_MAX];
 	sb_cgroup_tenant(group, uid, NULL);
 	int r = sb_cgroup_destroy(cg, group, deadline, err);
-	int listed = list_classes(cg, &classes);
+	int listed = list_classes(cg, cg->n, &classes);
 	if (r == 0 && listed < 0)
 		r = sb_fail(err, listed, "list the classes' cgroups");
 	for (size_t i = 0; i < classes.n && r == 0; i++)
