@@ -72,6 +72,9 @@ void sb_cgroup_find(struct sb_cgroup *cg, uid_t uid, char *buf);
 /* The group that a group is in: "c-<class>". False if that is the base. */
 bool sb_cgroup_above(const char *group, char *buf);
 
+/* The name of the small one beside it, for logins when that is full: "r<uid>". */
+void sb_cgroup_rescue(char *buf, uid_t uid);
+
 /*
  * Makes a group in every hierarchy, and the class' it is in; one that exists is fine. v2: turns the
  * controllers on below <base> (cpu, io, cpuset, memory, pids: those there are; without systemd also
@@ -133,6 +136,13 @@ struct sb_usage {
 int sb_cgroup_usage(struct sb_cgroup *cg, const char *group, struct sb_usage *ret,
 		    struct sb_err *err);
 
+/* Memory, swap and tasks alone, since each figure costs a file; the rest is SB_INFINITY. */
+int sb_cgroup_levels(struct sb_cgroup *cg, const char *group, struct sb_usage *ret,
+		     struct sb_err *err);
+
+/* Bytes of the memory in use that are only cached: pages of files. */
+int sb_cgroup_cached(struct sb_cgroup *cg, const char *group, uint64_t *ret, struct sb_err *err);
+
 /*
  * Is the group (or one above it) frozen, or about to be? 1, 0, or a negative errno. Missing group:
  * 0. Who enters a frozen group hangs.
@@ -151,6 +161,9 @@ int sb_cgroup_freeze(struct sb_cgroup *cg, const char *group, bool on, int64_t d
  * or a negative errno. A missing group has none. */
 ssize_t sb_cgroup_pids(struct sb_cgroup *cg, const char *group, pid_t **ret);
 
+/* The same for all of a tenant: his group and the one beside it. */
+ssize_t sb_cgroup_tenant_pids(struct sb_cgroup *cg, uid_t uid, pid_t **ret);
+
 /*
  * Limits and usage of the own cgroup, as a process inside a container sees them at /sys/fs/cgroup:
  * for an ordinary user who asks about himself. As sb_cgroup_limits and sb_cgroup_usage; what cannot
@@ -160,8 +173,8 @@ int sb_cgroup_own(struct sb_limits *ret_limits, unsigned int *ret_unsupported,
 		  unsigned int *ret_unseen, struct sb_usage *ret_usage, struct sb_err *err);
 
 /*
- * uids that have a tenant's group in any hierarchy, ascending, each once; *ret is malloc'ed.
- * Returns the number or a negative errno.
+ * uids that have a tenant's group, or one beside it, in any hierarchy, ascending, each once; *ret
+ * is malloc'ed. Returns the number or a negative errno.
  */
 ssize_t sb_cgroup_tenants(const struct sb_cgroup *cg, uid_t **ret);
 

@@ -42,6 +42,9 @@ struct sb_unsupported {
 	unsigned int budget; /* of his class */
 };
 
+/* Why a session was put into the small cgroup beside the tenant's: that is full. */
+enum sb_rescue { SB_RESCUE_NONE, SB_RESCUE_TASKS, SB_RESCUE_MEMORY };
+
 /* What the caller needs to get its child in. Descriptors that are not there are -1. */
 struct sb_session_grant {
 	uint32_t session;
@@ -54,7 +57,8 @@ struct sb_session_grant {
 	uint32_t groups[SB_GROUPS_MAX]; /* supplementary groups the tenant keeps */
 	size_t n_groups;
 	struct sb_unsupported unsupported;
-	bool stays;	 /* in the budget of another class than he is in, until he is out */
+	bool stays; /* in the budget of another class than he is in, until he is out */
+	enum sb_rescue rescue;
 	bool unrecorded; /* the host's utmp could not be written */
 };
 

@@ -216,8 +216,10 @@ static int read_stat(int dir, const struct sb_cgroup_stat *row, uint64_t *ret)
 	return r;
 }
 
-int sb_cgroup_usage(struct sb_cgroup *cg, const char *group, struct sb_usage *ret,
-		    struct sb_err *err)
+/* wanted NULL = all. */
+static int read_usage(struct sb_cgroup *cg, const char *group,
+		      bool (*wanted)(const struct sb_cgroup_stat *row), struct sb_usage *ret,
+		      struct sb_err *err)
 {
 	const struct sb_cgroup_ops *ops = ops_of(cg);
 	cleanup_view struct view view = { .dir = -1 };
@@ -225,6 +227,10 @@ int sb_cgroup_usage(struct sb_cgroup *cg, const char *group, struct sb_usage *re
 	for (size_t i = 0; i < ops->stats_n; i++) {
 		const struct sb_cgroup_stat *row = &ops->stats[i];
 		uint64_t value = SB_INFINITY;
+		if (wanted && !wanted(row)) {
+			*(uint64_t *)((char *)&found + row->offset) = SB_INFINITY;
+			continue;
+		}
 		int r = view_move(&view, cg, group, row->controller, err);
 		if (r < 0)
 			return r;
@@ -236,5 +242,47 @@ int sb_cgroup_usage(struct sb_cgroup *cg, const char *group, struct sb_usage *re
 		*(uint64_t *)((char *)&found + row->offset) = value;
 	}
 	*ret = found;
+	return 0;
+}
+
+int sb_cgroup_usage(struct sb_cgroup *cg, const char *group, struct sb_usage *ret,
+		    struct sb_err *err)
+{
+	return read_usage(cg, group, NULL, ret, err);
+}
+
+static bool is_level(const struct sb_cgroup_stat *row)
+{
+	static const size_t levels[] = { offsetof(struct sb_usage, memory),
+					 offsetof(struct sb_usage, swap),
+					 offsetof(struct sb_usage, tasks) };
+	for (size_t i = 0; i < SB_ARRAY_SIZE(levels); i++)
+		if (row->offset == levels[i])
+			return true;
+	return false;
+}
+
+int sb_cgroup_levels(struct sb_cgroup *cg, const char *group, struct sb_usage *ret,
+		     struct sb_err *err)
+{
+	return read_usage(cg, group, is_level, ret, err);
+}
+
+int sb_cgroup_cached(struct sb_cgroup *cg, const char *group, uint64_t *ret, struct sb_err *err)
+{
+	static const char file[] = "memory.stat";
+	cleanup_view struct view view = { .dir = -1 };
+	char text[8192];
+	uint64_t active = 0, inactive = 0;
+	int r = view_move(&view, cg, group, SB_CONTROLLER_MEMORY, err);
+	if (r < 0)
+		return r;
+	ssize_t n = view.h ? sb_read_file(view.dir, file, text, sizeof(text)) : -EOPNOTSUPP;
+	r = n < 0 ? (int)n : sb_cgroup_keyed(text, "active_file", &active);
+	if (r == 0)
+		r = sb_cgroup_keyed(text, "inactive_file", &inactive);
+	if (r < 0)
+		return sb_fail(err, r, "read %s of cgroup %s", file, group);
+	*ret = active + inactive;
 	return 0;
 }

@@ -14,11 +14,12 @@ static int compare(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* The uid of a name that sb_cgroup_tenant() would make. */
+/* The uid of a name that sb_cgroup_tenant() or sb_cgroup_rescue() would make. */
 static bool parse_tenant(const char *name, uid_t *ret)
 {
 	uint64_t uid;
-	if (name[0] != 'u' || sb_parse_u64(name + 1, &uid) < 0 || uid >= UINT32_MAX)
+	if ((name[0] != 'u' && name[0] != 'r') || sb_parse_u64(name + 1, &uid) < 0 ||
+	    uid >= UINT32_MAX)
 		return false;
 	*ret = (uid_t)uid;
 	return true;
@@ -136,8 +137,11 @@ int sb_cgroup_destroy_tenant(struct sb_cgroup *cg, uid_t uid, int64_t deadline, 
 {
 	struct sb_strv classes = { 0 };
 	char group[SB_CGROUP_NAME_MAX];
-	sb_cgroup_tenant(group, uid, NULL);
+	sb_cgroup_rescue(group, uid);
 	int r = sb_cgroup_destroy(cg, group, deadline, err);
+	sb_cgroup_tenant(group, uid, NULL);
+	if (r == 0)
+		r = sb_cgroup_destroy(cg, group, deadline, err);
 	int listed = list_classes(cg, cg->n, &classes);
 	if (r == 0 && listed < 0)
 		r = sb_fail(err, listed, "list the classes' cgroups");
@@ -146,4 +150,25 @@ int sb_cgroup_destroy_tenant(struct sb_cgroup *cg, uid_t uid, int64_t deadline, 
 			r = sb_cgroup_destroy(cg, group, deadline, err);
 	sb_strv_clear(&classes);
 	return r;
+}
+
+ssize_t sb_cgroup_tenant_pids(struct sb_cgroup *cg, uid_t uid, pid_t **ret)
+{
+	cleanup_free pid_t *own = NULL, *beside = NULL;
+	char group[SB_CGROUP_NAME_MAX], lane[SB_CGROUP_NAME_MAX];
+	sb_cgroup_find(cg, uid, group);
+	sb_cgroup_rescue(lane, uid);
+	ssize_t n = sb_cgroup_pids(cg, group, &own);
+	ssize_t more = n < 0 ? n : sb_cgroup_pids(cg, lane, &beside);
+	if (more > 0) {
+		pid_t *all = reallocarray(own, (size_t)(n + more), sizeof(*all));
+		if (!all)
+			return -ENOMEM;
+		own = all;
+		memcpy(own + n, beside, (size_t)more * sizeof(*all));
+	}
+	if (more < 0)
+		return more;
+	*ret = sb_steal_ptr(&own);
+	return n + more;
 }

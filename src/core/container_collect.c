@@ -170,7 +170,7 @@ static bool thaw_dying(struct sb_user_dir *user, struct sb_cgroup *cg, uid_t uid
 		if (sb_container_ask(user->fd, numbers[i], NULL, -1, sb_now_ms() + ASK_MS, NULL) !=
 		    SB_CONTAINER_DEAD)
 			return false;
-	return n > 0 && sb_cgroup_freeze(cg, group, false, sb_now_ms() + ASK_MS, NULL) == 0;
+	return n > 0 && sb_tenant_freeze(cg, uid, false, sb_now_ms() + ASK_MS, NULL) == 0;
 }
 
 int sb_user_collect(uid_t uid, int64_t deadline, struct sb_err *err)
@@ -388,7 +388,7 @@ int sb_user_terminate(uid_t uid, struct sb_err *err)
 		inits[i] = frozen ? kill_container(user.fd, numbers[i])
 				  : end_container(user.fd, numbers[i], &stop_ms);
 	if (frozen)
-		sb_cgroup_freeze(cg, group, false, sb_now_ms() + ASK_MS, NULL);
+		sb_tenant_freeze(cg, uid, false, sb_now_ms() + ASK_MS, NULL);
 	int64_t deadline = sb_now_ms() + stop_ms + STOP_MARGIN_MS;
 	for (ssize_t i = 0; inits && i < n; i++)
 		wait_for_end(inits[i], deadline);

@@ -120,11 +120,14 @@ static int make_cgroup(void *ctx, struct sb_err *err)
 					 err);
 }
 
-static int make_cgroup_namespace(void *ctx, struct sb_err *err)
+/*
+ * The namespace's descriptor, 0 if the member failed, or -errno. migrate: into a group without room
+ * for one more process nobody is born (v2), but anybody may move.
+ */
+static int ask_member(struct sb_creation *c, bool migrate, struct sb_err *err)
 {
-	struct sb_creation *c = ctx;
 	struct sb_cgroup_entry entry;
-	int status, r = sb_cgroup_entry_open(c->cg, c->cgroup_name, false, &entry, err);
+	int status = 0, r = sb_cgroup_entry_open(c->cg, c->cgroup_name, migrate, &entry, err);
 	if (r < 0)
 		return r;
 	struct clone_args args = { .flags = CLONE_FILES, .exit_signal = SIGCHLD };
@@ -139,10 +142,19 @@ static int make_cgroup_namespace(void *ctx, struct sb_err *err)
 	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
 	sb_cgroup_entry_close(&entry);
-	if (r == 0 && (!WIFEXITED(status) || WEXITSTATUS(status) == 0))
-		r = -EPERM;
-	cleanup_fd int ns = r < 0 ? -1 : WEXITSTATUS(status);
+	return r < 0 ? r : WIFEXITED(status) ? WEXITSTATUS(status) : 0;
+}
+
+static int make_cgroup_namespace(void *ctx, struct sb_err *err)
+{
+	struct sb_creation *c = ctx;
+	int r = ask_member(c, false, err);
+	if (r == -EAGAIN)
+		r = ask_member(c, true, err);
+	cleanup_fd int ns = r > 0 ? r : -1;
 	if (r == 0)
+		r = -EPERM;
+	if (r > 0)
 		r = sb_msg_send(c->to_builder, "", 1, &ns, 1);
 	/* The builder has failed by then, and knows why. */
 	if (r == -EPIPE && (r = sb_creation_await(c, err)) < 0)

@@ -19,9 +19,20 @@ struct freezing {
 	bool on;
 	int64_t deadline;
 	struct sb_cgroup *cg;
-	char group[SB_CGROUP_NAME_MAX];
 	int run;
 };
+
+int sb_tenant_freeze(struct sb_cgroup *cg, uid_t uid, bool on, int64_t deadline, struct sb_err *err)
+{
+	char group[SB_CGROUP_NAME_MAX], lane[SB_CGROUP_NAME_MAX];
+	sb_cgroup_find(cg, uid, group);
+	sb_cgroup_rescue(lane, uid);
+	int r = sb_cgroup_freeze(cg, group, on, deadline, err);
+	if (!sb_cgroup_exists(cg, lane))
+		return r;
+	int beside = sb_cgroup_freeze(cg, lane, on, deadline, r < 0 ? NULL : err);
+	return r < 0 ? r : beside;
+}
 
 static bool same_mounts(pid_t a, pid_t b)
 {
@@ -42,7 +53,7 @@ static bool has_joined(const struct freezing *f, const struct sb_user_dir *user,
 	cleanup_free pid_t *pids = NULL;
 	if (sb_container_load(user->fd, rec->container, &container) < 0)
 		return true; /* nobody gets in there any more */
-	ssize_t n = sb_cgroup_pids(f->cg, f->group, &pids);
+	ssize_t n = sb_cgroup_tenant_pids(f->cg, f->uid, &pids);
 	for (ssize_t i = 0; i < n; i++) {
 		struct sb_proc proc;
 		if (sb_proc_read(pids[i], &proc) == 0 && (uint32_t)proc.ppid == rec->caller &&
@@ -76,7 +87,7 @@ static int freeze_locked(const struct freezing *f, struct sb_user_dir *user, str
 	if (n <= 0)
 		return sb_fail(err, n ? (int)n : ENOENT, "find a container of uid %u", f->uid);
 	int r = f->on ? check_joins(f, user, err) : 0;
-	return r < 0 ? r : sb_cgroup_freeze(f->cg, f->group, f->on, f->deadline, err);
+	return r < 0 ? r : sb_tenant_freeze(f->cg, f->uid, f->on, f->deadline, err);
 }
 
 /* The lock is let go in between: who closes a session needs it, too. */
@@ -104,7 +115,6 @@ int sb_user_freeze(uid_t uid, bool on, int64_t deadline, struct sb_err *err)
 	if (r < 0)
 		return r;
 	f.cg = cg;
-	sb_cgroup_find(cg, uid, f.group);
 	while ((r = freeze_once(&f, err)) == -EAGAIN && sb_left_ms(deadline) > 0)
 		usleep(JOIN_POLL_US);
 	return r;

@@ -69,6 +69,22 @@ int sb_session_check_frozen(struct sb_cgroup *cg, const char *group, struct sb_e
 int sb_session_check_number(struct sb_user_dir *user, const struct sb_policy *policy,
 			    struct sb_err *err);
 
+/* ---- container_rescue.c ---- */
+
+/* Is there no room in the tenant's cgroup for a login? limits: those in force. */
+enum sb_rescue sb_rescue_needed(struct sb_cgroup *cg, const char *group,
+				const struct sb_limits *limits);
+
+/* Makes the small cgroup beside it, and opens it for the hook. It goes with the user. */
+int sb_rescue_open(struct sb_cgroup *cg, uid_t uid, const struct sb_limits *limits,
+		   struct sb_cgroup_entry *ret, struct sb_err *err);
+
+/* ---- container_freeze.c ---- */
+
+/* All of a tenant, the cgroup beside his included. As sb_cgroup_freeze. */
+int sb_tenant_freeze(struct sb_cgroup *cg, uid_t uid, bool on, int64_t deadline,
+		     struct sb_err *err);
+
 /* ---- container_builder.c ---- */
 
 /*

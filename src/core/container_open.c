@@ -374,6 +374,13 @@ static int fill_grant(void *ctx, struct sb_err *err)
 	o->grant.session = o->session.id;
 	o->grant.ns_flags = o->container.ns_flags & ~(uint32_t)CLONE_NEWPID;
 	parse_groups(&o->grant, o->container.groups);
+	const struct sb_limits *limits = &policy_of(o)->set.limits;
+	/* In the first of his containers nobody can have used anything up. */
+	if (o->session.container > 1 || !o->created)
+		o->grant.rescue = sb_rescue_needed(o->creation.cg, o->creation.cgroup_name, limits);
+	if (o->grant.rescue)
+		return sb_rescue_open(o->creation.cg, policy_of(o)->uid, limits, &o->grant.cgroup,
+				      err);
 	return sb_cgroup_entry_open(o->creation.cg, o->creation.cgroup_name, true, &o->grant.cgroup,
 				    err);
 }

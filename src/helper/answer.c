@@ -102,6 +102,29 @@ static void note_shortcomings(struct sb_answer *answer)
 	note_unsupported(&to, &grant->unsupported);
 }
 
+/* What a login into a full cgroup is told. */
+static const struct {
+	const char *key;
+	const char *to_user;
+} rescues[] = {
+	[SB_RESCUE_TASKS] = { "TasksMax",
+			      "You have as many processes as you may have: this is a small "
+			      "session beside them, to look for and end some." },
+	[SB_RESCUE_MEMORY] = { "MemoryMax",
+			       "Your memory is used up: this is a small session beside it, "
+			       "to look for and end processes." },
+};
+
+static void tell_rescue(struct sb_answer *answer)
+{
+	char why[96];
+	if (!answer->grant.rescue)
+		return;
+	snprintf(why, sizeof(why), "%s is used up, the session is in the rescue cgroup",
+		 rescues[answer->grant.rescue].key);
+	say(answer, SB_VERDICT_CONTAIN, rescues[answer->grant.rescue].to_user, why);
+}
+
 static void fill_reply(struct sb_answer *answer)
 {
 	struct sb_reply *reply = &answer->reply;
@@ -115,6 +138,7 @@ static void fill_reply(struct sb_answer *answer)
 	memcpy(reply->groups, grant->groups, grant->n_groups * sizeof(grant->groups[0]));
 	say(answer, SB_VERDICT_CONTAIN, "", "");
 	note_shortcomings(answer);
+	tell_rescue(answer);
 }
 
 /* Refusals that somebody wants: OnFailure= does not change them. */

@@ -49,13 +49,11 @@ static int send(const struct ctl_target *target, int sig)
 {
 	cleanup_cgroup struct sb_cgroup *cg = NULL;
 	cleanup_free pid_t *spared = calloc(target->user->n_sessions + 1, sizeof(*spared));
-	char group[SB_CGROUP_NAME_MAX];
 	struct sb_err err = { 0 };
 	if (!spared || sb_cgroup_open(NULL, &cg, &err) < 0)
 		return ctl_fail(CTL_FAILED, "%s", spared ? err.msg : "out of memory");
-	sb_cgroup_find(cg, target->uid, group);
 	struct ctl_pack pack = {
-		.cg = cg, .group = group, .whole = !target->session, .spared = spared
+		.cg = cg, .uid = target->uid, .whole = !target->session, .spared = spared
 	};
 	if (target->session)
 		pack.who = ctl_session_membership(target->user, target->session);

@@ -51,7 +51,7 @@ ssize_t ctl_pack_look(struct ctl_pack *pack)
 {
 	cleanup_free pid_t *pids = NULL;
 	struct ctl_processes list = { 0 };
-	ssize_t n = sb_cgroup_pids(pack->cg, pack->group, &pids), living = 0;
+	ssize_t n = sb_cgroup_tenant_pids(pack->cg, pack->uid, &pids), living = 0;
 	int r = n < 0 ? (int)n : ctl_processes_read(pids, (size_t)n, &list);
 	for (size_t i = 0; i < pack->n; i++)
 		pack->v[i].alive = false;
@@ -88,7 +88,7 @@ static ssize_t signal_held(struct ctl_pack *pack, const size_t *held, const int 
 			   int sig)
 {
 	cleanup_free pid_t *pids = NULL;
-	ssize_t there = sb_cgroup_pids(pack->cg, pack->group, &pids), done = 0;
+	ssize_t there = sb_cgroup_tenant_pids(pack->cg, pack->uid, &pids), done = 0;
 	for (size_t i = 0; i < n; i++) {
 		struct ctl_pack_member *m = &pack->v[held[i]];
 		if (there > 0 && has_pid(pids, there, m->pid) &&

@@ -3,7 +3,7 @@
 #define SESSCTL_PACK_H
 
 /*
- * Processes to be signalled: all of a cgroup, or a session's. Once seen a member stays one, and so
+ * Processes to be signalled: all of a tenant, or a session's. Once seen a member stays one, and so
  * do its children: a session's processes lose their leader when that ends first.
  *
  * Nobody else is ever hit: a process is held by a pidfd that was checked against its start time,
@@ -26,8 +26,8 @@ struct ctl_pack_member {
 
 struct ctl_pack {
 	struct sb_cgroup *cg;
-	const char *group;
-	bool whole;		   /* all of the cgroup; else: */
+	uid_t uid;
+	bool whole;		   /* all of his cgroups; else: */
 	struct ctl_membership who; /* what it starts from */
 	const pid_t *spared;	   /* not to be signalled */
 	size_t n_spared;

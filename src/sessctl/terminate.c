@@ -169,17 +169,15 @@ static bool wait_for_close(const struct ctl_target *target)
 static int end_session(const struct ctl_target *target)
 {
 	cleanup_cgroup struct sb_cgroup *cg = NULL;
-	char group[SB_CGROUP_NAME_MAX];
 	struct sb_err err = { 0 };
 	uint32_t id = target->session->rec.id;
 	if (sb_cgroup_open(NULL, &cg, &err) < 0)
 		return ctl_fail(CTL_FAILED, "%s", err.msg);
-	sb_cgroup_find(cg, target->uid, group);
 	if (target->user->frozen)
 		return ctl_fail(CTL_FAILED, "session %u: '%s' is frozen: thaw or terminate him", id,
 				target->name);
 	struct ctl_pack pack = { .cg = cg,
-				 .group = group,
+				 .uid = target->uid,
 				 .who = ctl_session_membership(target->user, target->session) };
 	bool ended = end_pack(&pack, stop_ms(target));
 	ctl_pack_clear(&pack);

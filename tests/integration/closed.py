@@ -429,20 +429,6 @@ def cgroup_is_frozen():
     host.settle(before)
 
 
-@case(7)
-def cgroup_is_full():
-    box.config(tenants={'TasksMax': '12'})
-    before = host.snapshot()
-    held = box.held('alice', 'for i in 1 2 3 4 5 6 7 8 9 10 11 12; do sleep 600 & done 2>/dev/null; exec cat')
-    host.wait_for('it is full', lambda: host.tasks('alice') >= 12)
-    done = box.ssh('alice', GOT_IN, timeout=15)
-    assert done.rc != 0 and 'got-in' not in done.out, done
-    enters('root', 'bob')
-    box.stop(held)
-    host.settle(before)
-    enters('alice')
-
-
 # lines left out of the stack, or wrong ones
 
 @case(7)

@@ -366,3 +366,116 @@ def thaw_thaws_what_was_frozen_by_hand():
         is_refused('frozen')
         assert box.sessctl('thaw', 'alice').rc == 0
         assert alice('echo on').out == 'on\n'
+
+
+# the rescue lane
+
+PROCESSES = 'You have as many processes as you may have'
+MEMORY = 'Your memory is used up'
+
+
+def lanes():
+    return [p for p in host.cgroup_directories() if p.endswith('/r3001')]
+
+
+def rescued(words):
+    """A terminal in the lane: told so in one sentence, and every process of the tenant's in sight."""
+    term = box.Term(box.argv('alice', tty=True), 30 * host.SLOW)
+    box.CLIENTS.append(term)
+    term.expect(rf'{words}[^\r\n]*\.\r\n')
+    term.send('exec env PS1="REA""DY " bash --norc --noprofile -i\n')
+    term.expect('READY ')
+    assert lanes()
+    return term
+
+
+BOMB = f'exec setsid {box.script("forever.py", 150, 60 * host.SLOW)}'
+
+
+@case(10)
+def a_login_beside_a_fork_bomb_is_rescued():
+    config(TasksMax='40')
+    before = host.snapshot()
+    with box.session('bob'):
+        held = box.client(box.argv('alice', BOMB))
+        host.wait_for('alice is in', lambda: box.sessions('alice'))
+        host.wait_for('no more room', lambda: host.tasks('alice') >= 39)
+        assert not lanes()
+        mark = host.log_mark()
+        term = rescued(PROCESSES)
+        host.log_has(mark, 'rescue')
+        assert host.tasks('alice') <= 40
+        status, listed = term.run('ps -e -o args= | grep -c python3')
+        assert status == 0 and int(listed) > 10, listed
+        assert len(box.sessions('alice')) == 2
+        term.run('pkill -KILL python3; pkill -KILL python3; pkill -KILL python3')
+        host.wait_for('the bomb is gone', lambda: host.tasks('alice') < 10)
+        assert box.ssh('alice', 'exit 3') == (3, '', '')
+        box.finish(held)
+        term.send('exit\n')
+        term.closed()
+    ended(before)
+
+
+def eating(mib):
+    held = box.client(box.argv('alice', box.script('eat.py', mib, 600)))
+    assert box.line(held) == f'ate {mib}\n', box.finish(held)
+    return held
+
+
+@case(10)
+def a_login_into_full_memory_is_rescued():
+    config(MemoryMax='64M', MemorySwapMax='0')
+    before = host.snapshot()
+    eating(54)
+    term = rescued(MEMORY)
+    assert host.oom_kills('alice') == 0
+    status, listed = term.run('ps -e -o args= | grep -c "python3 -c"')
+    assert status == 0 and int(listed) >= 1, listed
+    assert term.run('pkill -KILL -f "^python3 -c"')[0] == 0
+    assert box.ssh('alice', 'exit 3') == (3, '', '')
+    term.send('exit\n')
+    term.closed()
+    ended(before)
+
+
+@case(10)
+def files_in_memory_fill_it_too():
+    config(MemoryMax='64M', MemorySwapMax='0', TmpSize='80M')
+    with box.session('alice') as alice:
+        alice('head -c 57M /dev/zero >/dev/shm/big')
+        term = rescued(MEMORY)
+        assert term.run('rm /dev/shm/big')[0] == 0
+        term.send('exit\n')
+        term.closed()
+
+
+@case(10)
+def the_lane_is_small_and_ends_with_the_rest():
+    config(TasksMax='12', MemoryMax='256M', MemorySwapMax='0')
+    before = host.snapshot()
+    with box.session('alice') as alice:
+        alice('for i in 1 2 3 4 5 6 7 8 9 10 11 12; do setsid sleep 612 & done >/dev/null 2>&1 </dev/null')
+        with box.session('alice') as lane:
+            assert lanes()
+            most = int(lane(box.script('forks.py', 100)).out)
+            assert 10 < most < 32, most
+            eaten = lane(f'{box.script("eat.py", 80)}; echo status $?')
+            assert eaten.out.endswith('status 137\n'), eaten
+            frozen()
+            is_refused('frozen')
+            box.sessctl('thaw', 'alice')
+            assert lane('setsid sleep 613 >/dev/null 2>&1 </dev/null & echo on').out == 'on\n'
+            assert box.sessctl('kill', 'alice', '--signal', 'KILL').rc == 0
+    ended(before, 5)
+
+
+@case(10)
+def a_full_container_that_ends_lets_the_next_one_begin():
+    config(TasksMax='12', TimeoutStopSec='3')
+    before = host.snapshot()
+    box.out_of('alice', 'for i in $(seq 14); do setsid sh -c "trap : TERM HUP; while :; do sleep 614; done" & '
+                        'done >/dev/null 2>&1 </dev/null; sleep 1')
+    host.wait_for('retiring', lambda: box.the_container('alice')['state'] == 'retiring')
+    assert box.ssh('alice', 'echo in', timeout=20) == (0, 'in\n', '')
+    ended(before, 10)
