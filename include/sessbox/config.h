@@ -30,6 +30,9 @@
 #define SB_STATE_DIR "/var/lib/sessbox"
 
 #define SB_CLASS_DEFAULTS "defaults"
+#define SB_CLASS_FOR "limit-%u-for" /* of `sessctl limit --for`; %u is the uid */
+#define SB_CLASS_FOR_MAX 32
+#define SB_CONFIG_FOR "95-limit-%u-for.conf" /* the drop-in it is in */
 
 enum sb_key_kind {
 	SB_KEY_MATCH,	  /* who is in the class; MatchUsers, ... */
@@ -80,6 +83,8 @@ bool sb_key_is_list(const struct sb_key *key);
 /* Case-insensitive; NULL if there is no such key. */
 const struct sb_key *sb_key_find(const char *name);
 
+enum sb_scope { SB_SCOPE_USER, SB_SCOPE_SESSION };
+
 enum sb_on_failure { SB_ON_FAILURE_DENY, SB_ON_FAILURE_ALLOW };
 enum sb_home { SB_HOME_BIND, SB_HOME_PRIVATE, SB_HOME_TMPFS };
 enum sb_protect_proc { SB_PROTECT_PROC_DEFAULT, SB_PROTECT_PROC_INVISIBLE };
@@ -89,13 +94,16 @@ enum sb_root_overlay { SB_OVERLAY_NO, SB_OVERLAY_TMPFS, SB_OVERLAY_PERSISTENT };
 struct sb_settings {
 	/* containment */
 	bool contain;
+	unsigned int scope;	 /* enum sb_scope */
 	unsigned int on_failure; /* enum sb_on_failure */
 	struct sb_strv allow_services;
 	uint64_t timeout_ms;
 	uint64_t sessions_max;
+	struct sb_strv reason;
 	uint64_t timeout_stop_ms;
 	bool kill_user_processes;
 	uint64_t linger_ms;
+	uint64_t runtime_max_ms;
 
 	/* root */
 	char *root_directory;	   /* "/" = the view of the host */
@@ -133,6 +141,7 @@ struct sb_match {
 	struct sb_strv groups;
 	struct sb_strv uids;
 	struct sb_strv services;
+	struct sb_strv until; /* the earliest counts */
 };
 
 /* One "Key=value" as written. */

@@ -137,6 +137,16 @@ int sb_user_terminate(uid_t uid, struct sb_err *err);
  */
 int sb_user_freeze(uid_t uid, bool on, int64_t deadline, struct sb_err *err);
 
+/*
+ * Ends what `sessctl limit --for` has set and whose time is up: its files go, and limits in force
+ * that are no longer what the configuration says are set anew, for every user. The last error, or
+ * 0.
+ */
+int sb_limits_expire(struct sb_err *err);
+
+/* Has a process wait for that time, in seconds since the epoch, to do so then. 0 or -errno. */
+int sb_limits_watch(uint64_t until);
+
 /* sb_user_collect for every user there is a record of. The last error, or 0. */
 int sb_collect_all(struct sb_err *err);
 

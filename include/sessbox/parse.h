@@ -47,6 +47,11 @@ int sb_parse_cpu_quota(const char *text, uint64_t *ret);
  */
 int sb_parse_span(const char *text, uint64_t *ret_ms);
 
+/* A time by ISO 8601 in UTC, "2026-01-31T23:59:59Z", in seconds since the epoch; and back. */
+#define SB_UTC_MAX 32
+int sb_parse_utc(const char *text, uint64_t *ret);
+void sb_print_utc(char *buf, size_t size, uint64_t seconds);
+
 /*
  * Blank-separated words. "double" or 'single' quotes keep blanks; text right after a closing quote
  * or a quote within a word is an error; \x20 style escapes (two hex digits) and \\ are decoded. NUL

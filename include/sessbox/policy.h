@@ -28,6 +28,10 @@ struct sb_policy {
 
 	struct sb_settings set;
 
+	/* When one of the classes that matched ends to do so (MatchUntil), in seconds since the
+	 * epoch; 0 = never. */
+	uint64_t until;
+
 	/* Hashes over the effective values, in hex: of the keys a container is made from and the
 	 * class of the budget, and of the limits. A container or cgroup whose stored hash differs
 	 * is stale. */
@@ -53,6 +57,7 @@ struct sb_login {
 	const char *user;
 	uid_t uid;
 	gid_t gid;
+	uint64_t now;	     /* seconds since the epoch; 0 = this moment */
 	const char *service; /* PAM service; NULL = rules by service do not match */
 	/*
 	 * Is the user a member of this group? 1, 0 or a negative errno. A group that cannot be
@@ -71,8 +76,9 @@ struct sb_login {
  * beats by uid range beats [Defaults]; among equals the later class wins. The owner frees *ret,
  * which points into config: config must outlive it.
  *
- * [limit-<uid>] is where `sessctl limit` writes: however it matches, it counts as a match by user,
- * and it never is the class of a login.
+ * [limit-<uid>] and [limit-<uid>-for] are where `sessctl limit` writes: however they match, they
+ * count as a match by user, and never are the class of a login. A class whose MatchUntil has passed
+ * matches nobody.
  *
  * uid 0 is never contained: set.contain is false whatever the configuration says.
  *
@@ -98,6 +104,12 @@ int sb_policy_hostname(const struct sb_policy *policy, const char *host, char *b
  * is infinity.
  */
 uint64_t sb_policy_tmp_size(const struct sb_policy *policy, uint64_t ram);
+
+/* The earliest MatchUntil of a class, in seconds since the epoch; 0 = none. */
+uint64_t sb_class_until(const struct sb_class *class);
+
+/* Is it the section that `sessctl limit --for` writes for somebody? */
+bool sb_class_is_for(const struct sb_class *class, uid_t *ret_uid);
 
 void sb_policy_free(struct sb_policy *policy);
 

@@ -33,6 +33,7 @@ struct sb_container_record {
 	uint64_t created;    /* seconds since the epoch */
 	uint32_t uid;
 	uint32_t ns_flags;
+	uint32_t scope;	  /* enum sb_scope */
 	uint32_t stop_ms; /* TimeoutStopSec */
 	char user[256];
 	char class_name[128];

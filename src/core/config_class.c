@@ -114,6 +114,7 @@ static void free_class(struct sb_class *class)
 	sb_strv_clear(&class->match.groups);
 	sb_strv_clear(&class->match.uids);
 	sb_strv_clear(&class->match.services);
+	sb_strv_clear(&class->match.until);
 }
 
 void sb_config_free(struct sb_config *config)

@@ -53,6 +53,17 @@ static bool is_path(const char *text)
 	return !has_control(text) && strlen(text) < SB_BIND_PATH_MAX && sb_path_is_normal(text);
 }
 
+static bool is_utc(const char *text)
+{
+	uint64_t t;
+	return sb_parse_utc(text, &t) == 0;
+}
+
+static bool is_plain(const char *text)
+{
+	return !has_control(text);
+}
+
 static bool is_bind(const char *text)
 {
 	struct sb_bind bind;
@@ -103,6 +114,7 @@ static bool is_hostname(const char *text)
 	return true;
 }
 
+static const char *const scope_words[] = { "user", "session", NULL };
 static const char *const on_failure_words[] = { "deny", "allow", NULL };
 static const char *const overlay_words[] = { "no", "tmpfs", "persistent", NULL };
 static const char *const home_words[] = { "bind", "private", "tmpfs", NULL };
@@ -144,9 +156,15 @@ const struct sb_key sb_keys[] = {
 	{ "MatchServices", MATCH(services), WORDS(is_service_match), .preset = "",
 	  .expected = "names of PAM services, each may have a leading !",
 	  .help = "PAM services the class is limited to" },
+	{ "MatchUntil", MATCH(until), WORDS(is_utc), .preset = "",
+	  .expected = "a time in UTC such as 2026-01-31T23:59:59Z",
+	  .help = "when the class matches nobody any more" },
 
 	{ "Contain", SESSION(contain), BOOL, .preset = "no",
 	  .help = "put the logins into a container" },
+	{ "Scope", CONTAINER(scope), CHOICE(scope_words), .preset = "user",
+	  .expected = "user or session",
+	  .help = "one container for all logins of a user, or one for each" },
 	{ "OnFailure", SESSION(on_failure), CHOICE(on_failure_words), .preset = "deny",
 	  .expected = "deny or allow", .help = "what happens to a login that cannot be contained" },
 	{ "AllowServices", SESSION(allow_services), WORDS(is_service), .preset = SB_SERVICE_NAMES,
@@ -158,12 +176,17 @@ const struct sb_key sb_keys[] = {
 	{ "SessionsMax", SESSION(sessions_max), NUMBER(SB_TYPE_NUMBER, 1, SB_INFINITY),
 	  .preset = "infinity", .expected = "a number from 1, or infinity",
 	  .help = "sessions a user may have open at the same time" },
+	{ "Reason", SESSION(reason), WORDS(is_plain), .preset = "", .expected = "words",
+	  .help = "why somebody has what he has, for those who ask" },
 	{ "TimeoutStopSec", CONTAINER(timeout_stop_ms), NUMBER(SB_TYPE_SPAN, 100, 10 * MINUTE),
 	  .preset = "5", .expected = "a time from 100ms to 10min",
 	  .help = "time between SIGTERM and SIGKILL when a container ends" },
 	{ "KillUserProcesses", CONTAINER(kill_user_processes), BOOL, .preset = "yes",
 	  .help = "end all processes with the last session; no: the container stays while there "
 		  "are some" },
+	{ "RuntimeMaxSec", CONTAINER(runtime_max_ms), NUMBER(SB_TYPE_SPAN, 1000, SB_INFINITY),
+	  .preset = "infinity", .expected = "a time from 1s, or infinity",
+	  .help = "how long a container lasts at most, with all sessions in it" },
 	{ "LingerSec", CONTAINER(linger_ms), NUMBER(SB_TYPE_SPAN, 0, 30 * DAY), .preset = "0",
 	  .expected = "a time from 0 to 30d",
 	  .help = "how long a container stays that has no session, or no process, left" },

@@ -14,6 +14,7 @@
 
 #include "container_internal.h"
 #include "sessbox/io.h"
+#include "sessbox/parse.h"
 #include "sessbox/str.h"
 #include "sessbox/sys.h"
 
@@ -70,24 +71,42 @@ static int arrange_fds(const struct sb_creation *c, int *error_pipe)
 	return high[2];
 }
 
-/* Only what differs from what an init of an earlier version does by itself: it takes no options. */
-static void add_options(const struct sb_creation *c, char **argv, char *linger, size_t size)
+#define INIT_OPTION_MAX 40
+
+struct init_options {
+	char text[3][INIT_OPTION_MAX];
+	char *argv[4];
+	size_t n;
+};
+
+static void add_option(struct init_options *o, const char *fmt, uint64_t value)
 {
-	const struct sb_settings *set = &c->request->policy->set;
-	snprintf(linger, size, "linger=%" PRIu64, set->linger_ms);
+	snprintf(o->text[o->n], INIT_OPTION_MAX, fmt, value);
+	o->argv[o->n] = o->text[o->n];
+	o->n++;
+}
+
+/* Only what differs from what an init of an earlier version does by itself: it takes no options. */
+static void add_options(const struct sb_settings *set, struct init_options *o)
+{
 	if (!set->kill_user_processes)
-		*argv++ = (char *)"keep";
+		add_option(o, "keep", 0);
 	if (set->linger_ms)
-		*argv = linger;
+		add_option(o, "linger=%" PRIu64, set->linger_ms);
+	if (set->runtime_max_ms < SB_FOREVER_MS)
+		add_option(o, "runtime=%" PRIu64, set->runtime_max_ms);
 }
 
 static int exec_init(const struct sb_creation *c, int *error_pipe, struct sb_err *err)
 {
-	char stop_ms[16], session[16], linger[40];
+	char stop_ms[16], session[16];
+	struct init_options options = { .n = 0 };
 	snprintf(stop_ms, sizeof(stop_ms), "%u", c->record.stop_ms);
 	snprintf(session, sizeof(session), "%u", c->session);
-	char *argv[6] = { (char *)"sessbox-init", stop_ms, session }, *envp[] = { NULL };
-	add_options(c, argv + 3, linger, sizeof(linger));
+	add_options(&c->request->policy->set, &options);
+	char *argv[] = { (char *)"sessbox-init", stop_ms,	  session, options.argv[0],
+			 options.argv[1],	 options.argv[2], NULL };
+	char *envp[] = { NULL };
 	int program = arrange_fds(c, error_pipe);
 	if (program < 0)
 		return sb_fail(err, program, "arrange init's descriptors");

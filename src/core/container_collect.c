@@ -3,8 +3,6 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/prctl.h>
 
 #include "container_internal.h"
 #include "sessbox/io.h"
@@ -15,8 +13,6 @@
 #include "sessbox/sys.h"
 #include "sessbox/utmp.h"
 
-/* How long a cgroup may stay busy after its last process: exiting tasks, deferred css release. */
-#define CGROUP_BUSY_MS 3000
 /* What an init may take beyond its TimeoutStopSec. */
 #define STOP_MARGIN_MS 3000
 #define ASK_MS 2000
@@ -200,73 +196,6 @@ int sb_user_collect(uid_t uid, int64_t deadline, struct sb_err *err)
 
 /* ---- close ---- */
 
-/* Who waits for the end of a container, and until when; both descriptors are his. */
-struct reaping {
-	uid_t uid;
-	int init; /* pidfd; -1 = it is gone */
-	int claim;
-	int64_t deadline;
-};
-
-/* Where the reaper puts its descriptors, to close what else the helper has. */
-#define REAPER_FD 100
-
-static void reap_container(const struct reaping *r)
-{
-	prctl(PR_SET_NAME, "sessbox-reaper");
-	setsid();
-	alarm(0); /* it has its own deadline */
-	int init = fcntl(r->init, F_DUPFD_CLOEXEC, REAPER_FD);
-	fcntl(r->claim, F_DUPFD_CLOEXEC, REAPER_FD);
-	sys_close_range(3, REAPER_FD - 1, 0);
-	/* A poll takes 24 days at most. */
-	while (init >= 0 && sb_wait_readable(init, r->deadline) == -ETIMEDOUT &&
-	       sb_left_ms(r->deadline) > 0)
-		;
-	sb_close(&init);
-	sb_user_collect(r->uid, sb_now_ms() + CGROUP_BUSY_MS, NULL);
-}
-
-/*
- * A process that outlives the helper to clean up after the container. It is born in <base>/init: in
- * the caller's cgroup it would keep a logind session from ending.
- */
-static int spawn_reaper(const struct reaping *reaping)
-{
-	cleanup_cgroup struct sb_cgroup *cg = NULL;
-	struct sb_cgroup_entry entry;
-	int r = sb_cgroup_open(NULL, &cg, NULL);
-	if (r == 0)
-		r = sb_cgroup_entry_open(cg, SB_CGROUP_INIT, false, &entry, NULL);
-	if (r < 0)
-		return r;
-	struct clone_args args = { .exit_signal = SIGCHLD };
-	if (entry.clone_fd >= 0) {
-		args.flags = CLONE_INTO_CGROUP;
-		args.cgroup = (uint64_t)entry.clone_fd;
-	}
-	pid_t pid = sys_clone3(&args);
-	if (pid == 0) {
-		sb_cgroup_entry_enter(&entry);
-		reap_container(reaping);
-		_exit(0);
-	}
-	r = pid < 0 ? -errno : 0;
-	sb_cgroup_entry_close(&entry);
-	return r;
-}
-
-/* One reaper is enough; the lock goes with it. -EWOULDBLOCK = there is one. */
-static int claim_container(int user_fd, uint32_t number)
-{
-	char name[32];
-	snprintf(name, sizeof(name), "c%u/reaper", number);
-	cleanup_fd int fd = openat(user_fd, name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0)
-		return -errno;
-	return sb_steal_fd(&fd);
-}
-
 static int leave_container(uid_t uid, uint32_t session, uint32_t number, struct sb_user_dir *user)
 {
 	const struct sb_init_request leave = { .version = SB_PROTO_VERSION,
@@ -278,20 +207,16 @@ static int leave_container(uid_t uid, uint32_t session, uint32_t number, struct 
 		sb_container_ask(user->fd, number, &leave, -1, sb_now_ms() + ASK_MS, &init);
 	if (state == SB_CONTAINER_RUNNING || sb_container_load(user->fd, number, &rec) < 0)
 		return 0;
-	cleanup_fd int claim = claim_container(user->fd, number);
-	if (claim < 0)
-		return claim == -EWOULDBLOCK || claim == -ENOENT ? 0 : claim;
 	if (init < 0)
 		init = sb_proc_open((pid_t)rec.init, rec.init_start);
-	const struct reaping reaping = {
+	const struct sb_reaping reaping = {
 		.uid = uid,
 		.init = init,
-		.claim = claim,
 		.deadline = state == SB_CONTAINER_LINGERING
 				    ? INT64_MAX
 				    : sb_now_ms() + rec.stop_ms + STOP_MARGIN_MS,
 	};
-	return spawn_reaper(&reaping);
+	return sb_reaper_start(user->fd, number, &reaping);
 }
 
 int sb_session_close(uid_t uid, uint32_t session, int64_t deadline, struct sb_err *err)
@@ -393,7 +318,7 @@ int sb_user_terminate(uid_t uid, struct sb_err *err)
 	for (ssize_t i = 0; inits && i < n; i++)
 		wait_for_end(inits[i], deadline);
 	sb_user_close(&user);
-	return sb_user_collect(uid, sb_now_ms() + CGROUP_BUSY_MS, err);
+	return sb_user_collect(uid, sb_now_ms() + SB_CGROUP_BUSY_MS, err);
 }
 
 int sb_collect_all(struct sb_err *err)
@@ -406,7 +331,7 @@ int sb_collect_all(struct sb_err *err)
 	ssize_t n = sb_user_list(run, &uids);
 	int r = n < 0 ? sb_fail(err, (int)n, "list the users") : 0;
 	for (ssize_t i = 0; i < n; i++) {
-		int one = sb_user_collect(uids[i], sb_now_ms() + CGROUP_BUSY_MS, err);
+		int one = sb_user_collect(uids[i], sb_now_ms() + SB_CGROUP_BUSY_MS, err);
 		if (one < 0)
 			r = one;
 	}

@@ -352,6 +352,7 @@ void sb_creation_init(struct sb_creation *c)
 	c->to_builder = c->from_helper = -1;
 	c->socket = c->program = c->init = c->verdict = c->caller = -1;
 	c->record.ns_flags = choose_namespaces(&c->request->policy->set);
+	c->record.scope = c->request->policy->set.scope;
 	c->record.stop_ms = (uint32_t)c->request->policy->set.timeout_stop_ms;
 }
 

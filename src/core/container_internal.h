@@ -116,6 +116,43 @@ int sb_terminal_attach(const struct sb_terminal *terminal);
 /* The end of that. Goes there by init's pidfd, and comes back. */
 void sb_terminal_detach(int init, const char *line);
 
+/* ---- container_aside.c ---- */
+
+/*
+ * Starts a process that outlives this one. It is born in <base>/init: in the caller's cgroup it
+ * would keep a logind session from ending. It has all descriptors but 0-2, and closes those below
+ * SB_ASIDE_FD once it has put aside, to there, what it keeps.
+ */
+#define SB_ASIDE_FD 100
+int sb_spawn_aside(void (*work)(const void *ctx), const void *ctx);
+int sb_keep_aside(int fd);
+
+/* Sees to it that `sessbox-helper expire` runs at that time, in seconds since the epoch. */
+int sb_timer_ensure(int run_fd, uint64_t at);
+
+/* ---- container_reap.c ---- */
+
+/* How long a cgroup may stay busy after its last process: exiting tasks, deferred css release. */
+#define SB_CGROUP_BUSY_MS 3000
+
+/* A RuntimeMaxSec from here on is none: deadlines must not overflow. */
+#define SB_FOREVER_MS (UINT64_MAX / 4)
+
+struct sb_reaping {
+	uid_t uid;
+	int init;	  /* pidfd; -1 = it is gone */
+	int64_t deadline; /* of the waiting */
+	int64_t end;	  /* of the container, by RuntimeMaxSec; 0 = none */
+	int64_t warn_at;
+	int claim; /* sb_reaper_start's own */
+};
+
+/* Starts the container's reaper, unless it has one. 0 or -errno. */
+int sb_reaper_start(int user_fd, uint32_t number, const struct sb_reaping *reaping);
+
+/* The reaper of a container that init ends after some time. */
+int sb_keeper_start(int user_fd, uint32_t number, uid_t uid, int init, uint64_t runtime_ms);
+
 /* ---- container_collect.c; the user's lock is held in these ---- */
 
 /* Removes the container if its init is gone, and tells whether it did. */

@@ -8,6 +8,7 @@
 #include "sessbox/io.h"
 #include "sessbox/mount.h"
 #include "sessbox/ns.h"
+#include "sessbox/parse.h"
 #include "sessbox/proc.h"
 #include "sessbox/service.h"
 #include "sessbox/str.h"
@@ -16,7 +17,7 @@
 
 #define UNDO_MS 2000
 #define DROP_MS 100
-/* Each that ends slowly keeps an init and a tree outside of the tenant's limits. */
+/* Of those without a session. */
 #define CONTAINERS_MAX 8
 
 /* A login under way. */
@@ -158,13 +159,20 @@ static int make_cgroup(struct opening *o, struct sb_err *err)
 	return r < 0 ? r : set_limits(o, err);
 }
 
+/* Is the container, whose record is loaded, for more than one session, and this login one of them?
+ */
+static bool is_shared(const struct opening *o)
+{
+	return policy_of(o)->set.scope == SB_SCOPE_USER && o->container.scope == SB_SCOPE_USER;
+}
+
 /* The first container of the user whose init answers. 0, -EAGAIN for none, or an error. */
 static int find_container(struct opening *o, const uint32_t *numbers, size_t n, struct sb_err *err)
 {
 	for (size_t i = 0; i < n; i++) {
 		int r = sb_container_load(o->user.fd, numbers[i], &o->container);
 		/* Without a record its helper died before it was complete. */
-		r = r < 0 ? -EAGAIN : join_container(o, numbers[i], err);
+		r = r < 0 || !is_shared(o) ? -EAGAIN : join_container(o, numbers[i], err);
 		if (r != -EAGAIN)
 			return r;
 		/* One that is still on its way out is left to its reaper: a login does not wait. */
@@ -196,6 +204,18 @@ static ssize_t count_containers(const struct opening *o)
 	return sb_container_list(o->user.fd, &numbers);
 }
 
+/* Containers that no session is in: each keeps an init and a tree outside of the tenant's limits.
+ */
+static ssize_t count_idle(const struct opening *o)
+{
+	cleanup_free uint32_t *numbers = NULL;
+	ssize_t n = sb_container_list(o->user.fd, &numbers), idle = 0;
+	for (ssize_t i = 0; i < n; i++)
+		idle += sb_container_ask(o->user.fd, numbers[i], NULL, -1, sb_now_ms() + DROP_MS,
+					 NULL) != SB_CONTAINER_RUNNING;
+	return idle;
+}
+
 /* Only a container that was dead has kept him in another place than the policy's. */
 static void move_if_out(struct opening *o)
 {
@@ -223,7 +243,7 @@ static int find_or_create(void *ctx, struct sb_err *err)
 		return sb_cgroup_exists(o->creation.cg, o->creation.cgroup_name)
 			       ? 0
 			       : make_cgroup(o, err);
-	if (n >= CONTAINERS_MAX && count_containers(o) >= CONTAINERS_MAX)
+	if (n >= CONTAINERS_MAX && count_idle(o) >= CONTAINERS_MAX)
 		return sb_fail_plain(err, EBUSY, "%zd containers of '%s' are still ending", n,
 				     policy_of(o)->user);
 	o->creation.number = n > 0 ? numbers[n - 1] + 1 : 1;
@@ -385,6 +405,16 @@ static int fill_grant(void *ctx, struct sb_err *err)
 				    err);
 }
 
+/* Limits that end while he is in end by themselves. That they do is not worth a login. */
+static int watch_end(void *ctx, struct sb_err *err)
+{
+	struct opening *o = ctx;
+	(void)err;
+	if (policy_of(o)->until)
+		sb_timer_ensure(o->creation.run_fd, policy_of(o)->until);
+	return 0;
+}
+
 static int write_utmp(void *ctx, struct sb_err *err)
 {
 	struct opening *o = ctx;
@@ -402,6 +432,18 @@ static int write_utmp(void *ctx, struct sb_err *err)
 	return 0;
 }
 
+/* Init ends the container all the same; what is missing without a keeper is the warning. */
+static int start_keeper(void *ctx, struct sb_err *err)
+{
+	struct opening *o = ctx;
+	uint64_t runtime_ms = policy_of(o)->set.runtime_max_ms;
+	(void)err;
+	if (o->created && runtime_ms < SB_FOREVER_MS)
+		sb_keeper_start(o->user.fd, o->session.container, policy_of(o)->uid, o->grant.init,
+				runtime_ms);
+	return 0;
+}
+
 static const struct sb_step open_steps[] = {
 	{ "lock", take_lock, drop_user },
 	{ "cgroup", find_cgroup, NULL }, /* what is made in it goes with the user */
@@ -414,9 +456,11 @@ static const struct sb_step open_steps[] = {
 	{ "session record", save_session, remove_session },
 	{ "scratch records", make_scratch, NULL },
 	{ "grant", fill_grant, NULL },
+	{ "end of limits", watch_end, NULL },
 	{ "login record", write_utmp, NULL },
 	/* While a new container was being built all else has been done. */
 	{ "container is up", await_container, NULL },
+	{ "keeper", start_keeper, NULL },
 	{ "terminals", share_terminals, NULL },
 };
 

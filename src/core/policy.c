@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
+#include <time.h>
 
 #include "sessbox/parse.h"
 
@@ -87,13 +88,22 @@ static enum contain class_contain(const struct sb_class *class)
 	return contain;
 }
 
+static bool has_ended(const struct sb_class *class, const struct sb_login *login)
+{
+	uint64_t until = sb_class_until(class);
+	uint64_t now = login->now ? login->now : (uint64_t)time(NULL);
+	return until && until <= now;
+}
+
 /* A section that `sessctl limit` writes. */
 static bool is_limit_class(const struct sb_class *class)
 {
 	static const char prefix[] = "limit-";
 	uint64_t uid;
-	return strncmp(class->name, prefix, strlen(prefix)) == 0 &&
-	       sb_parse_u64(class->name + strlen(prefix), &uid) == 0;
+	uid_t of;
+	return sb_class_is_for(class, &of) ||
+	       (strncmp(class->name, prefix, strlen(prefix)) == 0 &&
+		sb_parse_u64(class->name + strlen(prefix), &uid) == 0);
 }
 
 /* Everything that can be said of a class without groups. */
@@ -101,8 +111,8 @@ static struct candidate judge(const struct sb_class *class, const struct sb_logi
 {
 	const struct sb_match *m = &class->match;
 	struct candidate c = { .class = class, .by_group = LEVEL_GROUP };
-	if (!matches_service(&m->services, login->service) || lists(&m->users, true, login->user) ||
-	    lists_uid(&m->uids, true, login->uid))
+	if (has_ended(class, login) || !matches_service(&m->services, login->service) ||
+	    lists(&m->users, true, login->user) || lists_uid(&m->uids, true, login->uid))
 		return c;
 	if (lists(&m->users, false, login->user))
 		c.level = LEVEL_USER;
@@ -287,6 +297,13 @@ static void reverse(struct sb_strv *list)
 	}
 }
 
+static void note_until(struct sb_policy *p, const struct sb_class *class)
+{
+	uint64_t until = sb_class_until(class);
+	if (until && (!p->until || until < p->until))
+		p->until = until;
+}
+
 /* Weakest first, so that the last word is the strongest's. */
 static int apply_all(const struct resolver *r, struct sb_policy *p)
 {
@@ -299,6 +316,7 @@ static int apply_all(const struct resolver *r, struct sb_policy *p)
 			if (r->candidates[i].level != level)
 				continue;
 			e = apply_class(r, p, r->candidates[i].class);
+			note_until(p, r->candidates[i].class);
 			if (!is_limit_class(r->candidates[i].class))
 				name = r->candidates[i].class->name;
 		}

@@ -35,6 +35,7 @@ static const struct field container_fields[] = {
 	FIELD(FIELD_U32, sb_container_record, uid, "UID"),
 	FIELD(FIELD_U32, sb_container_record, ns_flags, "Namespaces"),
 	FIELD(FIELD_U32, sb_container_record, stop_ms, "StopMs"),
+	FIELD(FIELD_U32, sb_container_record, scope, "Scope"),
 	FIELD(FIELD_TEXT, sb_container_record, user, "User"),
 	FIELD(FIELD_TEXT, sb_container_record, class_name, "Class"),
 	FIELD(FIELD_TEXT, sb_container_record, hostname, "Hostname"),

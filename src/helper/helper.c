@@ -8,6 +8,7 @@
  *   sessbox-helper          answers one request
  *   sessbox-helper hold     holds the delegated cgroup; run by sessbox-tenants.service
  *   sessbox-helper release  takes down what outlives tenants; before removal from the system
+ *   sessbox-helper expire   ends limits whose time is up
  *   sessbox-helper --steps  lists the steps of a login
  */
 #include <errno.h>
@@ -177,6 +178,19 @@ static int release(void)
 	return r < 0;
 }
 
+/* Limits that have ended; run by a timer, with nobody to read what it says. */
+static int expire(void)
+{
+	struct sb_err err = { 0 };
+	sb_log_open("sessbox-helper");
+	int r = sb_ns_enter_host(&err);
+	if (r == 0)
+		r = sb_limits_expire(&err);
+	if (r < 0)
+		sb_log(LOG_ERR, "limits that end: %s", err.msg);
+	return r < 0;
+}
+
 static int list_steps(void)
 {
 	for (size_t t = 0; t < sb_session_tables_n; t++)
@@ -192,6 +206,7 @@ static const struct {
 } modes[] = {
 	{ "hold", hold },
 	{ "release", release },
+	{ "expire", expire },
 	{ "--steps", list_steps },
 };
 
@@ -209,6 +224,6 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < SB_ARRAY_SIZE(modes); i++)
 		if (argc == 2 && strcmp(argv[1], modes[i].name) == 0)
 			return modes[i].run();
-	fprintf(stderr, "usage: sessbox-helper [hold|release|--steps]\n");
+	fprintf(stderr, "usage: sessbox-helper [hold|release|expire|--steps]\n");
 	return 2;
 }

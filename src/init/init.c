@@ -6,12 +6,13 @@
  * nobody may call close. Started by the helper with CAP_KILL alone, no_new_privs, an empty signal
  * environment and, besides 0-2, the two descriptors of proto.h.
  *
- *   sessbox-init STOP_MS SESSION [keep] [linger=MS]
+ *   sessbox-init STOP_MS SESSION [keep] [linger=MS] [runtime=MS]
  *
  *   STOP_MS    milliseconds between SIGTERM and the end
  *   SESSION    id of the session it is made for
  *   keep       processes may outlive the last session
  *   linger=MS  how long the container stays without a session, or, with keep, without a process
+ *   runtime=MS how long it stays at most
  */
 #include <errno.h>
 #include <poll.h>
@@ -45,8 +46,9 @@ static struct {
 	int64_t end; /* of the container, when retiring */
 	int64_t stop_ms;
 	int64_t linger_ms;
-	int64_t linger_end; /* 0 = not lingering */
-	int idle_poll_ms;   /* to the next look whether processes are left; 0 = not looking */
+	int64_t linger_end;  /* 0 = not lingering */
+	int64_t runtime_end; /* 0 = never */
+	int idle_poll_ms;    /* to the next look whether processes are left; 0 = not looking */
 	bool keep;
 	int self; /* pidfd of this process */
 	/* poll set: the socket, then one per session */
@@ -90,9 +92,11 @@ static int longer(int ms)
 	return ms == 0 ? IDLE_POLL_MS : ms * 2 < IDLE_POLL_MAX_MS ? ms * 2 : IDLE_POLL_MAX_MS;
 }
 
-/* Decides whether a container without sessions goes on. */
+/* Decides whether the container goes on. */
 static void settle(void)
 {
+	if (init.runtime_end && sb_left_ms(init.runtime_end) == 0)
+		retire();
 	bool idle = init.n == 0 && !init.retiring;
 	bool kept = idle && init.keep && !is_empty();
 	init.idle_poll_ms = kept ? longer(init.idle_poll_ms) : 0;
@@ -109,11 +113,12 @@ static void settle(void)
 /* For poll(2): when to look again though nothing has happened. */
 static int patience(void)
 {
-	if (init.retiring)
-		return RETIRE_POLL_MS;
-	if (init.idle_poll_ms)
-		return init.idle_poll_ms;
-	return init.linger_end ? sb_left_ms(init.linger_end) : -1;
+	int ms = init.retiring	     ? RETIRE_POLL_MS
+		 : init.idle_poll_ms ? init.idle_poll_ms
+		 : init.linger_end   ? sb_left_ms(init.linger_end)
+				     : -1;
+	int left = init.runtime_end && !init.retiring ? sb_left_ms(init.runtime_end) : -1;
+	return ms < 0 || (left >= 0 && left < ms) ? left : ms;
 }
 
 static enum sb_init_state join(uint32_t id, int *caller)
@@ -194,9 +199,11 @@ static void wait_for_events(void)
 
 static int parse_option(const char *text)
 {
-	static const char linger[] = "linger=";
+	static const char linger[] = "linger=", runtime[] = "runtime=";
 	if (strncmp(text, linger, strlen(linger)) == 0)
 		init.linger_ms = strtoll(text + strlen(linger), NULL, 10);
+	else if (strncmp(text, runtime, strlen(runtime)) == 0)
+		init.runtime_end = sb_now_ms() + strtoll(text + strlen(runtime), NULL, 10);
 	else if (strcmp(text, "keep") == 0)
 		init.keep = true;
 	else

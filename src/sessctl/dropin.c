@@ -6,6 +6,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "sessbox/parse.h"
+
 int ctl_escape_word(const char *word, char *buf, size_t size)
 {
 	size_t len = 0;
@@ -69,7 +71,7 @@ int ctl_dropin_load(struct ctl_dropin *dropin, const struct sb_config *config, c
 {
 	char own[32];
 	size_t file = 0;
-	snprintf(own, sizeof(own), "limit-%u", uid);
+	snprintf(own, sizeof(own), dropin->temporary ? SB_CLASS_FOR : "limit-%u", uid);
 	while (file < config->files.n && strcmp(config->files.v[file], path) != 0)
 		file++;
 	for (size_t i = 0; file < config->files.n && i < config->n; i++) {
@@ -99,6 +101,31 @@ int ctl_dropin_set(struct ctl_dropin *dropin, const char *key, const char *text)
 	return *text ? add(dropin, key, text, false) : 0;
 }
 
+/* Blanks between words stay what they are; everything else is a word of a list. */
+static void print_reason(FILE *out, const char *reason)
+{
+	char text[CTL_REASON_MAX + 1], word[4 * CTL_REASON_MAX + 8];
+	char *save = NULL;
+	const char *gap = "";
+	snprintf(text, sizeof(text), "%s", reason);
+	fputs("Reason=", out);
+	for (char *w = strtok_r(text, " \t", &save); w; w = strtok_r(NULL, " \t", &save)) {
+		if (ctl_escape_word(w, word, sizeof(word)) < 0)
+			continue;
+		fprintf(out, "%s%s", gap, word);
+		gap = " ";
+	}
+	putc('\n', out);
+}
+
+static void print_end(FILE *out, const struct ctl_dropin *dropin)
+{
+	char until[SB_UTC_MAX];
+	sb_print_utc(until, sizeof(until), dropin->until);
+	fprintf(out, "MatchUntil=%s\n", until);
+	print_reason(out, dropin->reason);
+}
+
 int ctl_dropin_print(const struct ctl_dropin *dropin, uid_t uid, const char *user, char **ret,
 		     struct sb_err *err)
 {
@@ -111,7 +138,10 @@ int ctl_dropin_print(const struct ctl_dropin *dropin, uid_t uid, const char *use
 	if (!out)
 		return sb_fail(err, ENOMEM, "write the drop-in");
 	fputs("# Written by `sessctl limit`, which replaces this file whole.\n", out);
-	fprintf(out, "[limit-%u]\nMatchUsers=%s\n", uid, word);
+	fprintf(out, dropin->temporary ? "[" SB_CLASS_FOR "]\n" : "[limit-%u]\n", uid);
+	fprintf(out, "MatchUsers=%s\n", word);
+	if (dropin->temporary)
+		print_end(out, dropin);
 	for (size_t i = 0; i < dropin->n; i++)
 		fprintf(out, "%s%s=%s\n", dropin->v[i].key, dropin->v[i].append ? "+" : "",
 			dropin->v[i].text);

@@ -21,6 +21,10 @@ struct ctl_setting {
 struct ctl_dropin {
 	struct ctl_setting *v;
 	size_t n;
+	/* Of `limit --for`: a section, and a file, of its own. */
+	bool temporary;
+	uint64_t until; /* seconds since the epoch */
+	const char *reason;
 };
 
 /*
@@ -32,6 +36,9 @@ int ctl_dropin_load(struct ctl_dropin *dropin, const struct sb_config *config, c
 
 /* Replaces or adds a setting; an empty text takes it out. 0 or -ENOMEM. */
 int ctl_dropin_set(struct ctl_dropin *dropin, const char *key, const char *text);
+
+/* Bytes of a reason. */
+#define CTL_REASON_MAX 200
 
 /* The file's text. -EINVAL for a name that cannot be matched. *ret is malloc'ed. */
 int ctl_dropin_print(const struct ctl_dropin *dropin, uid_t uid, const char *user, char **ret,

@@ -3,11 +3,15 @@
 
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "dropin.h"
 #include "rows.h"
 #include "sessbox/parse.h"
 #include "target.h"
+
+#define FOR_MAX_MS (UINT64_C(366) * 24 * 3600 * 1000)
 
 static const struct sb_key *limit_key(const char *name)
 {
@@ -50,6 +54,31 @@ static int parse_wishes(const struct ctl_args *args, struct ctl_wish *wishes, si
 	return CTL_OK;
 }
 
+/* --for and --reason. *ret is 0 if there is no end, or it is now. */
+static int parse_end(const struct ctl_args *args, const struct ctl_wish *wishes, size_t n,
+		     uint64_t *ret)
+{
+	uint64_t ms = 0;
+	if (!(args->set & CTL_FOR))
+		return args->set & CTL_REASON ? ctl_fail(CTL_USAGE, "--reason goes with --for")
+					      : CTL_OK;
+	if (args->set & CTL_RUNTIME)
+		return ctl_fail(CTL_USAGE, "either --for, which a boot does not end, or --runtime");
+	if (sb_parse_span(args->duration, &ms) < 0 || ms > FOR_MAX_MS)
+		return ctl_fail(CTL_USAGE, "--for: expected a time up to 366d, got '%s'",
+				args->duration);
+	if ((ms == 0) != (n == 0))
+		return ctl_fail(CTL_USAGE, n ? "--for 0 takes no KEY=VALUE" : "--for: for what?");
+	for (size_t i = 0; i < n; i++)
+		if (!*wishes[i].text)
+			return ctl_fail(CTL_USAGE, "%s: --for needs a value", wishes[i].key->name);
+	if (ms && (!args->reason || !*args->reason || strlen(args->reason) > CTL_REASON_MAX))
+		return ctl_fail(CTL_USAGE, "--for needs a --reason of up to %d bytes",
+				CTL_REASON_MAX);
+	*ret = ms ? (uint64_t)time(NULL) + (ms + 999) / 1000 : 0;
+	return CTL_OK;
+}
+
 static int change(const struct ctl_args *args)
 {
 	struct ctl_wish wishes[CTL_WISHES_MAX];
@@ -57,12 +86,15 @@ static int change(const struct ctl_args *args)
 	size_t n = 0;
 	if (geteuid() != 0)
 		return ctl_fail(CTL_NOT_PERMITTED, "only root may change limits");
+	uint64_t until = 0;
 	int status = parse_wishes(args, wishes, &n);
+	if (status == CTL_OK)
+		status = parse_end(args, wishes, n, &until);
 	if (status != CTL_OK)
 		return status;
 	if (ctl_account_find(args->v[0], &account) < 0)
 		return ctl_fail(CTL_MISSING, "no user '%s'", args->v[0]);
-	return ctl_limit_set(&account, wishes, n, args);
+	return ctl_limit_set(&account, wishes, n, until, args);
 }
 
 /* A user who is in but whose account is gone has no policy, and limits all the same. */
@@ -105,9 +137,9 @@ static int show(const struct ctl_args *args)
 
 int ctl_limit(const struct ctl_args *args)
 {
-	if (args->n > 1)
+	if (args->n > 1 || args->set & CTL_FOR)
 		return change(args);
-	if (args->set & (CTL_RUNTIME | CTL_FORCE))
-		return ctl_fail(CTL_USAGE, "--runtime and --force go with KEY=VALUE");
+	if (args->set & (CTL_RUNTIME | CTL_FORCE | CTL_REASON))
+		return ctl_fail(CTL_USAGE, "--runtime, --force and --reason go with KEY=VALUE");
 	return show(args);
 }

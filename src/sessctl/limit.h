@@ -13,8 +13,11 @@ struct ctl_wish {
 };
 #define CTL_WISHES_MAX 16
 
-/* limit_set.c: carries the wishes out, all of them or none. An exit status. */
+/*
+ * limit_set.c: carries the wishes out, all of them or none. until: with --for, the end in seconds
+ * since the epoch; 0 = now. An exit status.
+ */
 int ctl_limit_set(const struct ctl_account *account, const struct ctl_wish *wishes, size_t n,
-		  const struct ctl_args *args);
+		  uint64_t until, const struct ctl_args *args);
 
 #endif

@@ -25,7 +25,9 @@ struct change {
 	const struct ctl_account *account;
 	const struct ctl_wish *wishes;
 	size_t n;
-	bool runtime, force;
+	bool runtime, force, temporary;
+	uint64_t until; /* of a temporary one; 0 = it ends now */
+	const char *reason;
 	int status; /* of the failure; 0 = CTL_FAILED */
 
 	int run;
@@ -108,16 +110,28 @@ static int read_old(struct change *c, struct sb_err *err)
 	return 0;
 }
 
+static const char *dropin_name(const struct change *c)
+{
+	return c->temporary ? SB_CONFIG_FOR : c->runtime ? "limit-%u.conf" : "90-limit-%u.conf";
+}
+
 static int compose(void *ctx, struct sb_err *err)
 {
 	struct change *c = ctx;
-	struct ctl_dropin dropin = { 0 };
-	snprintf(c->name, sizeof(c->name), c->runtime ? "limit-%u.conf" : "90-limit-%u.conf",
-		 c->account->uid);
+	const struct ctl_dropin empty = { .temporary = c->temporary,
+					  .until = c->until,
+					  .reason = c->reason };
+	struct ctl_dropin dropin = empty;
+	snprintf(c->name, sizeof(c->name), dropin_name(c), c->account->uid);
 	snprintf(c->path, sizeof(c->path), "%s/%s", dropin_dir(c), c->name);
 	int r = read_old(c, err);
 	if (r == 0)
 		r = ctl_dropin_load(&dropin, c->config, c->path, c->account->uid, err);
+	/* They end together, and so the new ones take the place of the old ones. */
+	if (c->temporary) {
+		ctl_dropin_clear(&dropin);
+		dropin = empty;
+	}
 	for (size_t i = 0; r == 0 && i < c->n; i++)
 		if (ctl_dropin_set(&dropin, c->wishes[i].key->name, c->wishes[i].text) < 0)
 			r = sb_fail(err, ENOMEM, "write '%s'", c->path);
@@ -222,6 +236,16 @@ static int note_hash(void *ctx, struct sb_err *err)
 	return 0;
 }
 
+/* Without a timer, which cannot be without cgroups, the next login or gc ends it. */
+static int watch_end(void *ctx, struct sb_err *err)
+{
+	struct change *c = ctx;
+	(void)err;
+	if (c->until)
+		sb_limits_watch(c->until);
+	return 0;
+}
+
 static const struct sb_step steps[] = {
 	{ "lock", lock, NULL },
 	{ "read the configuration", look, NULL },
@@ -231,6 +255,7 @@ static const struct sb_step steps[] = {
 	{ "memory in use", weigh, NULL },
 	{ "set the limits", apply, unapply },
 	{ "record", note_hash, NULL },
+	{ "end", watch_end, NULL },
 };
 
 /* ---- what is said about it ---- */
@@ -295,13 +320,16 @@ static void clear(struct change *c)
 }
 
 int ctl_limit_set(const struct ctl_account *account, const struct ctl_wish *wishes, size_t n,
-		  const struct ctl_args *args)
+		  uint64_t until, const struct ctl_args *args)
 {
 	struct change c = { .account = account,
 			    .wishes = wishes,
 			    .n = n,
 			    .runtime = args->set & CTL_RUNTIME,
 			    .force = args->set & CTL_FORCE,
+			    .temporary = args->set & CTL_FOR,
+			    .until = until,
+			    .reason = args->reason,
 			    .run = -1,
 			    .user = { -1, -1 },
 			    .dir = -1 };

@@ -16,6 +16,10 @@ static const struct row {
 } rows[] = {
 	{ CTL_CONTAINERS, "containers", 0, NULL, 0, "a row per container, not per session" },
 	{ CTL_RUNTIME, "runtime", 0, NULL, 0, "only until the next boot" },
+	{ CTL_FOR, "for", 0, "DURATION", offsetof(struct ctl_args, duration),
+	  "ends by itself after 30min, 2h, 3d and the like; 0 ends it now" },
+	{ CTL_REASON, "reason", 0, "TEXT", offsetof(struct ctl_args, reason),
+	  "why; goes with --for" },
 	{ CTL_FORCE, "force", 0, NULL, 0, "even if processes may be killed" },
 	{ CTL_SERVICE, "service", 0, "SERVICE", offsetof(struct ctl_args, service),
 	  "a login through this PAM service (default: sshd)" },

@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "sessbox/str.h"
 
@@ -11,6 +12,14 @@ static int compare_pids(const void *a, const void *b)
 {
 	pid_t x = *(const pid_t *)a, y = *(const pid_t *)b;
 	return x < y ? -1 : x > y;
+}
+
+uint64_t ctl_process_pidns(pid_t pid)
+{
+	char path[48];
+	struct stat st;
+	snprintf(path, sizeof(path), "/proc/%d/ns/pid", pid);
+	return stat(path, &st) < 0 ? 0 : st.st_ino;
 }
 
 int ctl_processes_read(pid_t *pids, size_t n, struct ctl_processes *ret)
@@ -25,6 +34,7 @@ int ctl_processes_read(pid_t *pids, size_t n, struct ctl_processes *ret)
 		if (sb_proc_read(pids[i], &p->proc) < 0 || p->proc.state == 'Z')
 			continue;
 		p->audit = sb_proc_audit_session(pids[i]);
+		p->pidns = ctl_process_pidns(pids[i]);
 		list.n++;
 	}
 	*ret = list;
@@ -100,6 +110,8 @@ bool ctl_process_is_member(const struct ctl_processes *list, const struct ctl_pr
 {
 	if (m->leader > 0 && p->proc.pid == m->leader)
 		return true;
+	if (m->pidns)
+		return p->pidns == m->pidns;
 	if (m->audit != UINT32_MAX)
 		return p->audit == m->audit;
 	return m->leader > 0 && ctl_process_distance(list, p, m->leader) >= 0;

@@ -16,6 +16,7 @@
 struct ctl_process {
 	struct sb_proc proc;
 	uint32_t audit; /* UINT32_MAX = none */
+	uint64_t pidns; /* inode of its pid namespace; 0 = not known */
 };
 
 struct ctl_processes {
@@ -44,7 +45,11 @@ const struct ctl_process *ctl_process_child(const struct ctl_processes *list, pi
 struct ctl_membership {
 	pid_t leader;	/* 0 = none */
 	uint32_t audit; /* UINT32_MAX = tells nothing */
+	uint64_t pidns; /* of a container of its own, which tells all; 0 = it has none */
 };
+/* Inode of a process' pid namespace, or 0. */
+uint64_t ctl_process_pidns(pid_t pid);
+
 bool ctl_process_is_member(const struct ctl_processes *list, const struct ctl_process *p,
 			   const struct ctl_membership *m);
 

@@ -28,6 +28,7 @@ struct session_row {
 	uint64_t processes;
 	struct ctl_shared memory;
 	struct ctl_shared memory_max;
+	uint64_t until;
 };
 
 static const struct ctl_column session_columns[] = {
@@ -43,6 +44,7 @@ static const struct ctl_column session_columns[] = {
 	COLUMN(session_row, processes, "processes", CTL_COUNT, CTL_RIGHT),
 	COLUMN(session_row, memory, "memory", CTL_SHARED, CTL_RIGHT),
 	COLUMN(session_row, memory_max, "memory-max", CTL_SHARED, CTL_RIGHT),
+	COLUMN(session_row, until, "until", CTL_TIME, 0),
 };
 
 /* "" is how a record says none. */
@@ -67,7 +69,8 @@ static struct session_row session_row(const struct ctl_user *user, const struct 
 				     .since = s->rec.since,
 				     .processes = s->processes,
 				     .memory = { memory, again },
-				     .memory_max = { max, again } };
+				     .memory_max = { max, again },
+				     .until = user->until };
 }
 
 int ctl_session_table(const struct ctl_users *users, const struct ctl_user *user,
@@ -107,6 +110,7 @@ struct container_row {
 	struct ctl_shared memory_max;
 	const char *state;
 	int stale;
+	uint64_t until;
 };
 
 static const struct ctl_column container_columns[] = {
@@ -122,6 +126,7 @@ static const struct ctl_column container_columns[] = {
 	COLUMN(container_row, memory_max, "memory-max", CTL_SHARED, CTL_RIGHT),
 	COLUMN(container_row, state, "state", CTL_TEXT, 0),
 	COLUMN(container_row, stale, "stale", CTL_BOOL, 0),
+	COLUMN(container_row, until, "until", CTL_TIME, 0),
 };
 
 /* Does the policy of a login of today still make such a container? Negative: cannot be told. */
@@ -175,7 +180,8 @@ static struct container_row container_row(const struct ctl_user *user,
 				       .memory_max = { max, again },
 				       .state = user->frozen ? "frozen"
 							     : sb_container_state_name(c->state),
-				       .stale = is_stale(user, c, config) };
+				       .stale = is_stale(user, c, config),
+				       .until = user->until };
 }
 
 int ctl_container_table(const struct ctl_users *users, const struct ctl_user *user,

@@ -33,6 +33,8 @@ enum ctl_option {
 	CTL_SIGNAL = 1 << 8,
 	CTL_ALL = 1 << 9,
 	CTL_WATCH = 1 << 10,
+	CTL_FOR = 1 << 11,
+	CTL_REASON = 1 << 12,
 };
 
 /* The command line of a verb: its options, and what else stands there. */
@@ -42,6 +44,8 @@ struct ctl_args {
 	const char *service;
 	const char *signal;
 	const char *watch;
+	const char *duration;
+	const char *reason;
 	char **v;
 	int n;
 };

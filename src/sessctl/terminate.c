@@ -16,7 +16,6 @@
 #define KILL_MS 2000
 /* What the caller may take to close the session once its child is gone. */
 #define CLOSE_MS 5000
-#define HOLDER "sessbox-hold"
 #define HOLDER_MS 5000
 #define POLL_US 20000
 
@@ -73,6 +72,16 @@ static bool is_unit_stopping(void)
 	return n > 0 && strstr(own, "/" SB_TENANTS_UNIT "/");
 }
 
+/* What lives in the cgroup of the inits without a container: the holder, and timers. */
+static bool is_resident(const char *comm)
+{
+	static const char *const names[] = { "sessbox-hold", "sessbox-timer" };
+	for (size_t i = 0; i < SB_ARRAY_SIZE(names); i++)
+		if (strcmp(comm, names[i]) == 0)
+			return true;
+	return false;
+}
+
 /* Ends what keeps the delegated cgroup. */
 static int end_holder(void)
 {
@@ -83,15 +92,14 @@ static int end_holder(void)
 		return CTL_OK;
 	ssize_t n = sb_cgroup_pids(cg, SB_CGROUP_INIT, &pids);
 	for (ssize_t i = 0; i < n; i++) {
-		if (sb_proc_read(pids[i], &proc) < 0 || strcmp(proc.comm, HOLDER) != 0)
+		if (sb_proc_read(pids[i], &proc) < 0 || !is_resident(proc.comm))
 			continue;
 		cleanup_fd int holder = sb_proc_open(pids[i], proc.start);
 		if (holder < 0)
 			continue;
 		sys_pidfd_send_signal(holder, SIGTERM);
 		if (sb_wait_readable(holder, sb_now_ms() + HOLDER_MS) < 0)
-			return ctl_fail(CTL_FAILED, "the holder of the cgroups, %d, does not end",
-					pids[i]);
+			return ctl_fail(CTL_FAILED, "%s, %d, does not end", proc.comm, pids[i]);
 	}
 	return CTL_OK;
 }

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "sessbox/io.h"
 #include "sessbox/parse.h"
@@ -102,10 +103,21 @@ static uint32_t audit_of(const struct ctl_user *user, const struct ctl_session *
 	return session->rec.audit_session;
 }
 
+static uint64_t own_pidns(const struct ctl_user *user, const struct ctl_session *session)
+{
+	for (size_t i = 0; i < user->n_containers; i++) {
+		const struct sb_container_record *rec = &user->containers[i].rec;
+		if (rec->number == session->rec.container && rec->scope == SB_SCOPE_SESSION)
+			return ctl_process_pidns((pid_t)rec->init);
+	}
+	return 0;
+}
+
 struct ctl_membership ctl_session_membership(const struct ctl_user *user,
 					     const struct ctl_session *session)
 {
-	return (struct ctl_membership){ session->leader, audit_of(user, session) };
+	return (struct ctl_membership){ session->leader, audit_of(user, session),
+					own_pidns(user, session) };
 }
 
 static void find_processes(struct ctl_user *user)
@@ -182,20 +194,36 @@ static int load_user(struct ctl_user *user, int run, struct sb_cgroup *cg)
 	return r;
 }
 
+static uint64_t end_of_limits(const struct sb_config *config, uid_t uid)
+{
+	uint64_t now = (uint64_t)time(NULL);
+	uid_t of;
+	for (size_t i = 0; config && i < config->n; i++) {
+		uint64_t until = sb_class_until(&config->classes[i]);
+		if (sb_class_is_for(&config->classes[i], &of) && of == uid && until > now)
+			return until;
+	}
+	return 0;
+}
+
 static int load_all(struct ctl_users *users, struct sb_err *err)
 {
 	cleanup_free uid_t *uids = NULL;
 	cleanup_cgroup struct sb_cgroup *cg = NULL;
+	cleanup_config struct sb_config *config = NULL;
 	cleanup_fd int run = sb_run_open(err);
 	if (run < 0)
 		return run;
 	/* Without the base nobody is in. */
 	sb_cgroup_open(NULL, &cg, NULL);
+	sb_config_load(NULL, NULL, &config, NULL);
 	ssize_t n = sb_user_list(run, &uids);
 	int r = n < 0 ? (int)n : 0;
 	for (ssize_t i = 0; r == 0 && i < n; i++) {
 		struct ctl_user *user = ctl_users_add(users, uids[i]);
 		r = user ? load_user(user, run, cg) : -ENOMEM;
+		if (r == 0)
+			user->until = end_of_limits(config, uids[i]);
 	}
 	return r < 0 ? sb_fail(err, r, "read the records") : 0;
 }

@@ -38,6 +38,7 @@ struct ctl_user {
 	size_t n_containers;
 	struct ctl_processes processes; /* in his cgroup */
 	bool frozen;
+	uint64_t until;	 /* when a part of his limits ends; 0 = never, or not known */
 	bool has_cgroup; /* the rest is only set if he has one */
 	struct sb_usage usage;
 	struct sb_limits limits;

@@ -479,3 +479,206 @@ def a_full_container_that_ends_lets_the_next_one_begin():
     host.wait_for('retiring', lambda: box.the_container('alice')['state'] == 'retiring')
     assert box.ssh('alice', 'echo in', timeout=20) == (0, 'in\n', '')
     ended(before, 10)
+
+
+# limit --for
+
+FOR = box.DROP_INS / '95-limit-3001-for.conf'
+
+
+def limited(*arguments):
+    done = box.sessctl('limit', 'alice', *arguments, '--reason', 'a "due" date; #7')
+    assert done.rc == 0, done
+
+
+@case(10)
+def a_limit_for_a_while_ends_by_itself():
+    config(TasksMax='50')
+    before = host.snapshot()
+    seconds = 4 * host.SLOW
+    with box.session('alice'):
+        limited('TasksMax=70', '--for', f'{seconds:.0f}s')
+        assert host.tasks_max('alice') == 70
+        shown = {row['key']: row['value'] for row in box.answer('policy', 'alice')['policy']}
+        assert 'due' in shown['Reason'] and '7' in shown['Reason'], shown
+        assert box.the_container('alice')['until'] and box.the_session('alice')['until']
+        host.wait_for('the end', lambda: host.tasks_max('alice') == 50, 3 * seconds)
+        host.wait_for('the file is gone', lambda: not FOR.exists())
+        assert box.the_container('alice')['until'] is None
+    ended(before)
+
+
+def timers():
+    return [pid for pid, name in host.our_processes() if name == 'sessbox-timer']
+
+
+@contextlib.contextmanager
+def timers_end():
+    """Those of limits that have been taken back wait for an hour."""
+    try:
+        yield
+    finally:
+        for pid in timers():
+            os.kill(pid, signal.SIGKILL)
+
+
+@case(10)
+def without_its_timer_the_next_login_ends_it():
+    config(TasksMax='50')
+    before = host.snapshot()
+    with box.session('alice'):
+        limited('TasksMax=70', '--for', '3s')
+        for pid in timers():
+            os.kill(pid, signal.SIGKILL)
+        time.sleep(4)
+        assert host.tasks_max('alice') == 70 and FOR.exists()
+        assert box.ssh('alice', 'exit 3').rc == 3
+        assert host.tasks_max('alice') == 50
+        assert box.sessctl('gc').rc == 0 and not FOR.exists()
+    ended(before)
+
+
+@case(10)
+def without_its_timer_gc_ends_it():
+    config(TasksMax='50')
+    with box.session('alice'):
+        limited('TasksMax=70', '--for', '2s')
+        for pid in timers():
+            os.kill(pid, signal.SIGKILL)
+        time.sleep(3)
+        assert box.sessctl('gc').rc == 0
+        assert host.tasks_max('alice') == 50 and not FOR.exists()
+
+
+@case(10)
+def a_login_after_a_boot_has_the_limit_and_its_end():
+    config(TasksMax='50')
+    before = host.snapshot()
+    limited('TasksMax=70', '--for', f'{10 * host.SLOW:.0f}s')
+    for pid in timers():
+        os.kill(pid, signal.SIGKILL)
+    with box.session('alice'):
+        assert host.tasks_max('alice') == 70 and len(timers()) == 1
+        assert box.ssh('alice', 'exit 3').rc == 3 and len(timers()) == 1
+        host.wait_for('the end', lambda: host.tasks_max('alice') == 50, 20 * host.SLOW)
+    ended(before)
+
+
+@case(10)
+def what_ends_gives_back_what_was_set_before():
+    config(TasksMax='50')
+    with timers_end(), box.session('alice'):
+        assert box.sessctl('limit', 'alice', 'TasksMax=60').rc == 0
+        limited('TasksMax=70', '--for', '1h')
+        limited('MemoryMax=1G', '--for', '2h')
+        assert host.tasks_max('alice') == 60 and host.memory_max('alice') == 1 << 30
+        assert box.sessctl('limit', 'alice', '--for', '0').rc == 0
+        assert host.tasks_max('alice') == 60 and host.memory_max('alice') != 1 << 30 and not FOR.exists()
+        wrong = [('TasksMax=9', '--for', '1h'), ('TasksMax=9', '--for', 'soon', '--reason', 'x'),
+                 ('--for', '1h', '--reason', 'x'), ('TasksMax=', '--for', '1h', '--reason', 'x'),
+                 ('TasksMax=9', '--reason', 'x'), ('TasksMax=9', '--for', '400d', '--reason', 'x'),
+                 ('TasksMax=9', '--for', '1h', '--reason', 'x', '--runtime')]
+        for arguments in wrong:
+            assert box.sessctl('limit', 'alice', *arguments).rc == 2, arguments
+
+
+# Scope=session
+
+@case(10)
+def each_session_has_a_container():
+    config(Scope='session', TasksMax='50')
+    before = host.snapshot()
+    with box.session('alice') as one, box.session('alice') as other:
+        spaces = {run(NAMESPACE).out for run in (one, other)}
+        assert len(spaces) == 2 and os.readlink('/proc/self/ns/pid') + '\n' not in spaces, spaces
+        one('echo mine >/tmp/note; setsid sleep 615 >/dev/null 2>&1 </dev/null &')
+        assert other('ls /tmp; ps -e -o args= | grep -c "[s]leep 615"').out == '0\n'
+        assert len(box.containers('alice')) == 2 and host.tasks_max('alice') == 50
+        assert [c['sessions'] for c in box.containers('alice')] == [1, 1]
+        rows = {s['processes'] for s in box.sessions('alice')}
+        assert len(rows) == 2, rows
+    ended(before)
+
+
+@case(10)
+def a_session_of_its_own_ends_alone():
+    config(Scope='session')
+    before = host.snapshot()
+    first, second = box.held('alice', f'{SLEEPER} exec cat'), box.held('alice', f'{SLEEPER} exec cat')
+    ids = [s['id'] for s in box.sessions('alice')]
+    assert len(ids) == 2
+    assert box.sessctl('kill', str(ids[0]), '--signal', 'STOP').rc == 0
+    states = sorted(open(f'/proc/{pid}/stat').read().rsplit(')', 1)[1].split()[0] for pid in host.of_user('alice'))
+    assert states.count('T') == len(states) / 2, states
+    box.sessctl('kill', str(ids[0]), '--signal', 'CONT')
+    assert box.sessctl('terminate', str(ids[0])).rc == 0
+    assert box.closed_by_peer(first) and second.poll() is None
+    sleepers = [pid for pid in host.of_user('alice') if host.processes()[pid][1] == 'sleep']
+    assert len(sleepers) == 1 and len(box.containers('alice')) == 1
+    assert box.leave(second) == 0
+    ended(before)
+
+
+@case(10)
+def many_sessions_have_many_containers():
+    config(Scope='session')
+    before = host.snapshot()
+    clients = [box.held('alice', f'{NAMESPACE}; exec cat') for _ in range(10)]
+    spaces = {box.line(client) for client in clients}
+    assert len(spaces) == 10 == len(box.containers('alice'))
+    assert all(box.leave(client) == 0 for client in clients)
+    ended(before)
+
+
+@case(10)
+def scopes_do_not_mix():
+    with box.session('alice') as shared:
+        config(Scope='session')
+        with box.session('alice') as own:
+            spaces = [run(NAMESPACE).out for run in (shared, own)]
+            assert spaces[0] != spaces[1]
+            config()
+            assert box.out_of('alice', NAMESPACE) + '\n' == spaces[0]
+        assert len({*spaces, os.readlink('/proc/self/ns/pid') + '\n'}) == 3
+
+
+# RuntimeMaxSec
+
+@case(10)
+def a_container_ends_after_its_time_and_says_so_before():
+    runtime = 8 * host.SLOW
+    config(RuntimeMaxSec=f'{runtime:.0f}', KillUserProcesses='no')
+    before = host.snapshot()
+    start = time.monotonic()
+    term = box.terminal('alice')
+    mute = box.held('alice', f'{SLEEPER} exec cat')
+    told = term.expect(r'This session ends in (\d+) seconds, with everything that runs in it\.\r+\n')
+    assert 0 < int(told[1]) <= runtime / 2 + 1 and time.monotonic() - start > runtime / 4
+    assert term.run('true')[0] == 0
+    assert box.closed_by_peer(mute)
+    assert runtime / 2 < time.monotonic() - start
+    term.closed()
+    ended(before)
+    assert box.ssh('alice', 'exit 3').rc == 3
+    box.sessctl('terminate', 'alice')
+
+
+@case(10)
+def without_its_keeper_it_ends_in_time_all_the_same():
+    config(RuntimeMaxSec='4')
+    before = host.snapshot()
+    held = box.held('alice')
+    keepers = [pid for pid, name in host.our_processes() if name == 'sessbox-reaper']
+    assert len(keepers) == 1, keepers
+    os.kill(keepers[0], signal.SIGKILL)
+    assert box.closed_by_peer(held)
+    ended(before)
+
+
+@case(10)
+def a_logout_before_its_time_ends_it_as_usual():
+    config(RuntimeMaxSec='600')
+    before = host.snapshot()
+    assert box.out_of('alice', NAMESPACE) != os.readlink('/proc/self/ns/pid')
+    assert [name for _, name in host.our_processes()].count('sessbox-reaper') <= 1
+    ended(before, 5)

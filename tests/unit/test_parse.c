@@ -386,6 +386,33 @@ static void printed_sizes(void **state)
 	}
 }
 
+static void times(void **state)
+{
+	static const char *const bad[] = { "",
+					   "soon",
+					   "2026-11-25",
+					   "2026-11-25T10:00:00",
+					   "2026-11-25 10:00:00Z",
+					   "2026-11-25T10:00:00Z ",
+					   " 2026-11-25T10:00:00Z",
+					   "2026-02-30T10:00:00Z",
+					   "2026-1-25T10:00:00Z",
+					   "2026-11-25T24:00:00Z",
+					   "1970-01-01T00:00:00Z",
+					   "1969-12-31T23:59:59Z" };
+	char buf[SB_UTC_MAX];
+	uint64_t v = UNTOUCHED;
+	(void)state;
+	for (size_t i = 0; i < SB_ARRAY_SIZE(bad); i++) {
+		assert_int_equal(sb_parse_utc(bad[i], &v), -EINVAL);
+		assert_true(v == UNTOUCHED);
+	}
+	assert_int_equal(sb_parse_utc("2026-11-25T10:00:01Z", &v), 0);
+	assert_true(v == 1795600801);
+	sb_print_utc(buf, sizeof(buf), v);
+	assert_string_equal(buf, "2026-11-25T10:00:01Z");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -394,6 +421,7 @@ int main(void)
 		cmocka_unit_test(spans),   cmocka_unit_test(bools),
 		cmocka_unit_test(words),   cmocka_unit_test(uid_ranges),
 		cmocka_unit_test(binds),   cmocka_unit_test(printed_sizes),
+		cmocka_unit_test(times),
 	};
 	return cmocka_run_group_tests_name("parse", tests, NULL, NULL);
 }

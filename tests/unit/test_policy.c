@@ -239,6 +239,7 @@ static void presets(void **state)
 	assert_string_equal(s->allow_services.v[0], "sshd");
 	assert_true(s->timeout_ms == 10000 && s->timeout_stop_ms == 5000);
 	assert_true(s->kill_user_processes && s->linger_ms == 0 && s->sessions_max == SB_INFINITY);
+	assert_true(s->runtime_max_ms == SB_INFINITY);
 	assert_string_equal(s->root_directory, "/");
 	assert_string_equal(s->hostname, "%H");
 	assert_int_equal(s->bind_paths.n + s->bind_read_only_paths.n, 0);
@@ -292,6 +293,33 @@ static void budgets(void **state)
 	assert_string_equal(hashes[1][0], hashes[2][0]);
 	assert_string_not_equal(hashes[0][1], hashes[1][1]);
 	assert_string_equal(hashes[0][0], hashes[6][0]);
+}
+
+/* sshd's login at one moment, before and after the end of some classes. */
+static void ends(void **state)
+{
+	static const char text[] = CLASS("c", ANN, YES "TasksMax=1")
+		CLASS("limit-2500-for", ANN "\nMatchUntil=2026-11-25T10:00:01Z", "TasksMax=2")
+			CLASS("late", ANN "\nMatchUntil=2026-11-25T10:00:09Z", "CPUWeight=7");
+	static const struct {
+		uint64_t now, until, tasks, weight;
+		const char *class;
+	} moments[] = { { 1795600800, 1795600801, 2, 7, "late" },
+			{ 1795600801, 1795600809, 1, 7, "late" },
+			{ 1795600809, 0, 1, 100, "c" } };
+	(void)state;
+	cleanup_config struct sb_config *config = load_text(text, NULL);
+	for (size_t i = 0; i < SB_ARRAY_SIZE(moments); i++) {
+		struct sb_login login = sshd;
+		struct sb_policy *p = NULL;
+		login.now = moments[i].now;
+		assert_int_equal(sb_policy_resolve(config, &login, &p, NULL), 0);
+		assert_true(p->until == moments[i].until);
+		assert_true(p->set.limits.tasks_max == moments[i].tasks);
+		assert_true(p->set.limits.cpu_weight == moments[i].weight);
+		assert_string_equal(p->class_name, moments[i].class);
+		sb_policy_free(p);
+	}
 }
 
 static void group_error(void **state)
@@ -361,6 +389,7 @@ static void hashes(void **state)
 		{ "Hostname=x", true, false },		 { "TmpSize=1G", true, false },
 		{ "PrivateNetwork=1", true, false },	 { "TimeoutStopSec=6", true, false },
 		{ "KillUserProcesses=no", true, false }, { "LingerSec=1", true, false },
+		{ "Scope=session", true, false },	 { "RuntimeMaxSec=1h", true, false },
 		{ "MemoryMax=1G", false, true },	 { "CPUWeight=99", false, true },
 		{ "TasksMax=4096", false, false },
 	};
@@ -432,10 +461,9 @@ static void hostname(void **state)
 int main(void)
 {
 	const struct CMUnitTest plain[] = {
-		cmocka_unit_test(presets),     cmocka_unit_test(budgets),
-		cmocka_unit_test(group_error), cmocka_unit_test(origins),
-		cmocka_unit_test(hashes),      cmocka_unit_test(units),
-		cmocka_unit_test(hostname),
+		cmocka_unit_test(presets),     cmocka_unit_test(budgets),  cmocka_unit_test(ends),
+		cmocka_unit_test(group_error), cmocka_unit_test(origins),  cmocka_unit_test(hashes),
+		cmocka_unit_test(units),       cmocka_unit_test(hostname),
 	};
 	struct CMUnitTest tests[SB_ARRAY_SIZE(plain) + SB_ARRAY_SIZE(rows)] = { 0 };
 	size_t n = 0;

@@ -64,6 +64,22 @@ static void test_set_and_print(void **state)
 	ctl_dropin_clear(&d);
 }
 
+static void test_temporary(void **state)
+{
+	struct ctl_dropin d = { .temporary = true,
+				.until = 1795600801,
+				.reason = "  it's \"due\";\t#7 " };
+	(void)state;
+	assert_int_equal(ctl_dropin_set(&d, "TasksMax", "100"), 0);
+	char *text = print(&d, "alice");
+	assert_string_equal(text, "# Written by `sessctl limit`, which replaces this file whole.\n"
+				  "[limit-1001-for]\nMatchUsers=alice\n"
+				  "MatchUntil=2026-11-25T10:00:01Z\n"
+				  "Reason=it\\x27s \\x22due\\x22\\x3b \\x237\nTasksMax=100\n");
+	free(text);
+	ctl_dropin_clear(&d);
+}
+
 static void test_unmatchable_names(void **state)
 {
 	static const char *const names[] = { "", "!alice" };
@@ -191,6 +207,7 @@ int main(void)
 		cmocka_unit_test(test_escape),
 		cmocka_unit_test(test_escape_refuses),
 		cmocka_unit_test(test_set_and_print),
+		cmocka_unit_test(test_temporary),
 		cmocka_unit_test(test_unmatchable_names),
 		cmocka_unit_test(test_written_is_in_force),
 		cmocka_unit_test(test_merge),

@@ -22,12 +22,12 @@
  * 11 and 21 are the leaders; 30 was started in the first login and has lost its parent since.
  */
 static struct ctl_process table[] = {
-	{ { .pid = 11, .ppid = 10, .start = 100 }, 5 },
-	{ { .pid = 12, .ppid = 11, .start = 110, .tty_nr = PTS(0) }, 5 },
-	{ { .pid = 13, .ppid = 12, .start = 120, .tty_nr = PTS(3) }, 5 },
-	{ { .pid = 21, .ppid = 20, .start = 200 }, 6 },
-	{ { .pid = 22, .ppid = 21, .start = 210 }, 6 },
-	{ { .pid = 30, .ppid = 1, .start = 130 }, 5 },
+	{ { .pid = 11, .ppid = 10, .start = 100 }, 5, 0 },
+	{ { .pid = 12, .ppid = 11, .start = 110, .tty_nr = PTS(0) }, 5, 0 },
+	{ { .pid = 13, .ppid = 12, .start = 120, .tty_nr = PTS(3) }, 5, 0 },
+	{ { .pid = 21, .ppid = 20, .start = 200 }, 6, 0 },
+	{ { .pid = 22, .ppid = 21, .start = 210 }, 6, 0 },
+	{ { .pid = 30, .ppid = 1, .start = 130 }, 5, 0 },
 };
 static const struct ctl_processes list = { table, SB_ARRAY_SIZE(table) };
 
@@ -69,8 +69,8 @@ static void test_distance(void **state)
 static void test_a_ring_ends(void **state)
 {
 	struct ctl_process ring[] = {
-		{ { .pid = 5, .ppid = 6 }, NO_AUDIT },
-		{ { .pid = 6, .ppid = 5 }, NO_AUDIT },
+		{ { .pid = 5, .ppid = 6 }, NO_AUDIT, 0 },
+		{ { .pid = 6, .ppid = 5 }, NO_AUDIT, 0 },
 	};
 	const struct ctl_processes processes = { ring, 2 };
 	(void)state;
@@ -80,8 +80,8 @@ static void test_a_ring_ends(void **state)
 static void test_child(void **state)
 {
 	struct ctl_process two[] = {
-		{ { .pid = 5, .ppid = 4, .start = 60 }, 1 },
-		{ { .pid = 6, .ppid = 4, .start = 50 }, 2 },
+		{ { .pid = 5, .ppid = 4, .start = 60 }, 1, 0 },
+		{ { .pid = 6, .ppid = 4, .start = 50 }, 2, 0 },
 	};
 	const struct ctl_processes processes = { two, 2 };
 	(void)state;
@@ -95,7 +95,7 @@ static void test_child(void **state)
 
 static size_t count(pid_t leader, uint32_t audit)
 {
-	const struct ctl_membership m = { leader, audit };
+	const struct ctl_membership m = { leader, audit, 0 };
 	size_t n = 0;
 	for (size_t i = 0; i < list.n; i++)
 		n += ctl_process_is_member(&list, &table[i], &m);
@@ -112,6 +112,22 @@ static void test_members(void **state)
 	assert_int_equal(count(21, 77), 1); /* the leader is one, whatever id it has */
 	assert_int_equal(count(0, 5), 4);
 	assert_int_equal(count(0, NO_AUDIT), 0);
+}
+
+/* In a container of its own the namespace tells all, whatever ids say. */
+static void test_members_of_a_namespace(void **state)
+{
+	struct ctl_process three[] = {
+		{ { .pid = 5, .ppid = 4 }, 1, 70 },
+		{ { .pid = 6, .ppid = 1 }, 1, 71 },
+		{ { .pid = 7, .ppid = 1 }, NO_AUDIT, 70 },
+	};
+	const struct ctl_processes processes = { three, 3 };
+	const struct ctl_membership m = { 5, 1, 70 };
+	static const bool in[] = { true, false, true };
+	(void)state;
+	for (size_t i = 0; i < 3; i++)
+		assert_true(ctl_process_is_member(&processes, &three[i], &m) == in[i]);
 }
 
 static void test_tty(void **state)
@@ -144,13 +160,10 @@ static void test_read_leaves_the_dead_out(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_find),
-		cmocka_unit_test(test_distance),
-		cmocka_unit_test(test_a_ring_ends),
-		cmocka_unit_test(test_child),
-		cmocka_unit_test(test_members),
-		cmocka_unit_test(test_tty),
-		cmocka_unit_test(test_read_leaves_the_dead_out),
+		cmocka_unit_test(test_find),	    cmocka_unit_test(test_distance),
+		cmocka_unit_test(test_a_ring_ends), cmocka_unit_test(test_child),
+		cmocka_unit_test(test_members),	    cmocka_unit_test(test_members_of_a_namespace),
+		cmocka_unit_test(test_tty),	    cmocka_unit_test(test_read_leaves_the_dead_out),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

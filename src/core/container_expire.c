@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Limits that end by themselves: taken out of the configuration, and of the running cgroups. */
+#include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <string.h>
+#include <time.h>
+
+#include "container_internal.h"
+#include "sessbox/group.h"
+#include "sessbox/io.h"
+#include "sessbox/str.h"
+
+#define LOCK_MS 5000
+
+struct refreshing {
+	int run;
+	uid_t uid;
+	struct sb_user_dir user;
+	struct sb_config *config;
+	struct sb_policy *policy;
+};
+
+static bool has_ended(const struct sb_class *class, uid_t *ret_uid)
+{
+	uint64_t until = sb_class_until(class);
+	return sb_class_is_for(class, ret_uid) && until && until <= (uint64_t)time(NULL);
+}
+
+/* Only the file that `sessctl limit --for` writes: elsewhere a section is somebody's own. */
+static void remove_ended(const struct refreshing *r)
+{
+	char name[sizeof(SB_CONFIG_FOR) + 16];
+	uid_t uid;
+	snprintf(name, sizeof(name), SB_CONFIG_FOR, r->uid);
+	for (size_t i = 0; i < r->config->n; i++) {
+		if (!has_ended(&r->config->classes[i], &uid) || uid != r->uid)
+			continue;
+		cleanup_fd int dir = open(SB_CONFIG_DIR "/" SB_CONFIG_DROPINS,
+					  O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+		if (dir >= 0)
+			unlinkat(dir, name, 0);
+	}
+}
+
+static int in_group(const struct sb_login *login, const char *name, void *ctx)
+{
+	return sb_group_member(login->user, login->gid, name, ctx);
+}
+
+static int resolve(struct refreshing *r, const char *user, struct sb_err *err)
+{
+	cleanup_free uint32_t *ids = NULL;
+	struct sb_session_record rec = { .service = "sshd" };
+	struct sb_group_cache groups = { 0 };
+	ssize_t n = sb_session_list(r->user.fd, &ids);
+	if (n > 0)
+		sb_session_load(r->user.fd, "sessions", ids[n - 1], &rec);
+	const struct passwd *pw = getpwuid(r->uid);
+	if (!pw)
+		return sb_fail_plain(err, ENOENT, "no account of uid %u", r->uid);
+	const struct sb_login login = { .user = user,
+					.uid = r->uid,
+					.gid = pw->pw_gid,
+					.service = rec.service,
+					.in_group = in_group,
+					.ctx = &groups };
+	int e = sb_policy_resolve(r->config, &login, &r->policy, err);
+	sb_group_cache_clear(&groups);
+	return e;
+}
+
+static int apply(const struct refreshing *r, struct sb_err *err)
+{
+	cleanup_cgroup struct sb_cgroup *cg = NULL;
+	char group[SB_CGROUP_NAME_MAX];
+	struct sb_unsupported unsupported;
+	int e = sb_cgroup_open(NULL, &cg, err);
+	if (e < 0)
+		return e;
+	sb_session_place(cg, r->user.fd, r->policy, group);
+	return sb_session_limits(cg, group, r->policy, &unsupported, err);
+}
+
+static int refresh_container(struct refreshing *r, uint32_t number, struct sb_err *err)
+{
+	struct sb_container_record rec;
+	char name[16];
+	if (sb_container_load(r->user.fd, number, &rec) < 0)
+		return 0;
+	int e = r->policy ? 0 : resolve(r, rec.user, err);
+	if (e < 0 || !r->policy->set.contain ||
+	    strcmp(rec.limits_hash, r->policy->limits_hash) == 0)
+		return e;
+	if ((e = apply(r, err)) < 0)
+		return e;
+	memcpy(rec.limits_hash, r->policy->limits_hash, sizeof(rec.limits_hash));
+	snprintf(name, sizeof(name), "c%u", number);
+	cleanup_fd int dir = openat(r->user.fd, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	e = dir < 0 ? -errno : sb_container_save(dir, &rec);
+	return e < 0 ? sb_fail(err, e, "write the record of container c%u", number) : 0;
+}
+
+static int refresh_locked(struct refreshing *r, struct sb_err *err)
+{
+	cleanup_cgroup struct sb_cgroup *cg = NULL;
+	cleanup_free uint32_t *numbers = NULL;
+	int e = sb_config_load(NULL, NULL, &r->config, err);
+	if (e < 0)
+		return e;
+	remove_ended(r);
+	ssize_t n = sb_container_list(r->user.fd, &numbers);
+	for (ssize_t i = 0; i < n && e == 0; i++)
+		e = refresh_container(r, numbers[i], err);
+	if (e == 0 && r->policy && r->policy->until)
+		sb_timer_ensure(r->run, r->policy->until);
+	/* The lock has made a directory for somebody who is not in. */
+	if (n == 0 && sb_cgroup_open(NULL, &cg, NULL) == 0)
+		sb_user_sweep(r->run, r->uid, &r->user, cg, sb_now_ms() + LOCK_MS);
+	return e;
+}
+
+static int refresh(int run, uid_t uid, struct sb_err *err)
+{
+	struct refreshing r = { .run = run, .uid = uid };
+	int e = sb_user_lock(run, uid, sb_now_ms() + LOCK_MS, &r.user, err);
+	if (e < 0)
+		return e;
+	e = refresh_locked(&r, err);
+	sb_policy_free(r.policy);
+	sb_config_free(r.config);
+	sb_user_close(&r.user);
+	return e;
+}
+
+int sb_limits_expire(struct sb_err *err)
+{
+	cleanup_config struct sb_config *config = NULL;
+	cleanup_free uid_t *uids = NULL;
+	cleanup_fd int run = sb_run_open(err);
+	int r = run < 0 ? run : sb_config_load(NULL, NULL, &config, err);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < config->n; i++) {
+		const struct sb_class *class = &config->classes[i];
+		uid_t uid;
+		int one = has_ended(class, &uid) ? refresh(run, uid, err) : 0;
+		r = one < 0 ? one : r;
+		if (sb_class_is_for(class, &uid) && sb_class_until(class) > (uint64_t)time(NULL))
+			sb_timer_ensure(run, sb_class_until(class));
+	}
+	ssize_t n = sb_user_list(run, &uids);
+	for (ssize_t i = 0; i < n; i++) {
+		int one = refresh(run, uids[i], err);
+		r = one < 0 ? one : r;
+	}
+	return r;
+}
+
+int sb_limits_watch(uint64_t until)
+{
+	cleanup_fd int run = sb_run_open(NULL);
+	return run < 0 ? run : sb_timer_ensure(run, until);
+}
