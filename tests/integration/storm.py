@@ -13,7 +13,7 @@ import box
 import host
 from cases import case
 
-CHAOS_SEC = float(os.environ.get('SESSBOX_TEST_CHAOS_SEC', '15'))
+CHAOS_SEC = float(os.environ.get('SESSBOX_TEST_CHAOS_SEC', '15')) * host.SLOW
 NAMESPACE = 'readlink /proc/self/ns/pid'
 
 
@@ -60,11 +60,12 @@ def below(root):
 
 
 def victims():
-    """What takes part in logins of tenants: sshd's monitors, helpers, reapers, inits, all of the tenants'."""
+    """What takes part in logins of tenants: sshd's monitors, helpers, reapers, inits, all of the tenants'.
+    The unit's holder does not: it is there for the machine."""
     tenants = {3001 + box.TENANTS.index(user) for user in USERS}
     mine = below(box.STATE['sshd'].pid)
     return [pid for pid, (uid, name, _) in host.processes().items()
-            if uid in tenants or name.startswith('sessbox') or pid in mine]
+            if uid in tenants or pid in mine or name.startswith('sessbox') and name != 'sessbox-hold']
 
 
 def kill_at_random(stop, killed):
@@ -110,7 +111,7 @@ def killed_at_random_while_logins_go_on():
     stop.set()
     for thread in threads:
         thread.join()
-    assert len(killed) > CHAOS_SEC / 3 and landed, (killed, landed)
+    assert len(killed) >= 10 and landed, (killed, landed)
     assert outside() not in landed, 'a tenant ran on the host'
     print(f'{len(killed)} killed ({sorted(set(killed))}), {len(landed)} logins came in')
     for user in USERS:
