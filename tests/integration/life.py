@@ -120,7 +120,9 @@ def a_container_of_processes_that_fork_for_ever_is_not_empty():
                         '>/dev/null 2>&1 </dev/null & sleep 0.3')
     host.wait_for('lingering', lambda: box.the_container('alice')['state'] == 'lingering')
     time.sleep(3)
-    assert host.of_user('alice') and box.the_container('alice')['state'] == 'lingering'
+    # A look may come between the end of one and the next.
+    host.wait_for('it forks', lambda: host.of_user('alice'))
+    assert box.the_container('alice')['state'] == 'lingering'
     assert box.sessctl('terminate', 'alice').rc == 0
     ended(before, 5)
 
@@ -129,7 +131,7 @@ def a_container_of_processes_that_fork_for_ever_is_not_empty():
 
 @case(10)
 def an_empty_container_lingers():
-    config(LingerSec='4')
+    config(LingerSec=f'{4 * host.SLOW:.0f}')
     before = host.snapshot()
     first = box.out_of('alice', f'{SLEEPER} echo kept >/tmp/note; {NAMESPACE}')
     assert first != os.readlink('/proc/self/ns/pid')
@@ -213,7 +215,8 @@ def of_many_logins_at_once_as_many_enter_as_may():
     words = [box.line(client).strip() for client in clients]
     assert words.count('ready') == 3, words
     assert len(box.sessions('alice')) == 3
-    assert sorted(box.leave(client) for client in clients) == [0] * 3 + [255] * 5
+    codes = sorted(box.leave(client) for client in clients)
+    assert codes[:3] == [0] * 3 and set(codes[3:]) <= {254, 255}, codes
 
 
 # freeze and thaw
@@ -408,7 +411,7 @@ def a_login_beside_a_fork_bomb_is_rescued():
         status, listed = term.run('ps -e -o args= | grep -c python3')
         assert status == 0 and int(listed) > 10, listed
         assert len(box.sessions('alice')) == 2
-        term.run('pkill -KILL python3; pkill -KILL python3; pkill -KILL python3')
+        term.run('while pkill -KILL python3; do :; done')  # it forks meanwhile
         host.wait_for('the bomb is gone', lambda: host.tasks('alice') < 10)
         assert box.ssh('alice', 'exit 3') == (3, '', '')
         box.finish(held)
@@ -527,10 +530,10 @@ def without_its_timer_the_next_login_ends_it():
     config(TasksMax='50')
     before = host.snapshot()
     with box.session('alice'):
-        limited('TasksMax=70', '--for', '3s')
+        limited('TasksMax=70', '--for', f'{3 * host.SLOW:.0f}s')
         for pid in timers():
             os.kill(pid, signal.SIGKILL)
-        time.sleep(4)
+        time.sleep(4 * host.SLOW)
         assert host.tasks_max('alice') == 70 and FOR.exists()
         assert box.ssh('alice', 'exit 3').rc == 3
         assert host.tasks_max('alice') == 50
@@ -665,7 +668,7 @@ def a_container_ends_after_its_time_and_says_so_before():
 
 @case(10)
 def without_its_keeper_it_ends_in_time_all_the_same():
-    config(RuntimeMaxSec='4')
+    config(RuntimeMaxSec=f'{4 * host.SLOW:.0f}')
     before = host.snapshot()
     held = box.held('alice')
     keepers = [pid for pid, name in host.our_processes() if name == 'sessbox-reaper']
