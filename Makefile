@@ -49,9 +49,13 @@ units: $(unit)
 
 # Fails, kills or hangs a chosen step of a login, or ignores a key: for tests alone.
 $B/test/sessbox-helper: $(helper) tests/lib/faults.c tests/lib/ignore.c $B/libsessbox.a \
-		| $B/test $B/test/libnss_hang.so.2
+		| $B/test $B/test/libnss_hang.so.2 $B/test/sessctl
 	$(CC) $(CPPFLAGS) $(CFLAGS) -fPIE -pie $(HARDEN) -Wl,--wrap=sb_config_load $(LDFLAGS) \
 		-o $@ $^ -liniparser
+# Ignores a key, too: for those that are only shown.
+$B/test/sessctl: $(sessctl) tests/lib/ignore.c $B/libsessbox.a | $B/test
+	$(CC) $(CPPFLAGS) $(CFLAGS) -fPIE -pie $(HARDEN) -Wl,--wrap=sb_config_load $(LDFLAGS) \
+		-o $@ $^ -liniparser -lsmartcols
 # A directory that does not answer: for tests alone.
 $B/test/libnss_hang.so.2: tests/lib/nss_hang.c | $B/test
 	$(CC) $(CPPFLAGS) $(CFLAGS) -fPIC -shared $(LDFLAGS) -o $@ $<

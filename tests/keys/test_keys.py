@@ -77,6 +77,10 @@ KEYS = {
     'OnFailure': 'on-failure-allow-lets-the-login-go-on-loudly',
     'AllowServices': 'service-is-not-allowed',
     'TimeoutSec': the_deadline_of_a_login,
+    'Scope': 'each-session-has-a-container',
+    'RuntimeMaxSec': 'a-container-ends-after-its-time-and-says-so-before',
+    'MatchUntil': 'without-its-timer-the-next-login-ends-it',
+    'Reason': 'a-limit-for-a-while-ends-by-itself',
     'SessionsMax': 'one-session-too-many-is-refused',
     'TimeoutStopSec': the_end_of_a_container,
     'KillUserProcesses': 'processes-outlive-the-last-logout',
@@ -119,6 +123,21 @@ KEYS = {
 }
 
 
+# What the helper has no use for.
+SHOWN = ('Reason',)
+
+
+@contextlib.contextmanager
+def ignoring(key):
+    """Programs that may ignore the key stand in the helper's place, and in sessctl's."""
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(box.helper_is(box.FAULT_HELPER))
+        if key in SHOWN:
+            box.run('mount', '--bind', str(box.TREE / 'build/test/sessctl'), '/usr/bin/sessctl')
+            stack.callback(box.run, 'umount', '-l', '/usr/bin/sessctl')
+        yield
+
+
 def run_of(key):
     return by_name(KEYS[key]) if isinstance(KEYS[key], str) else KEYS[key]
 
@@ -146,14 +165,14 @@ def test_every_key_is_in_the_table():
 
 @pytest.mark.parametrize('key', [key for key in KEYS if not isinstance(KEYS[key], str)])
 def test_with_the_key(key):
-    with the_box_as_always(), box.helper_is(box.FAULT_HELPER):
+    with the_box_as_always(), ignoring(key):
         run_of(key)()
 
 
 @pytest.mark.parametrize('key', KEYS)
 def test_without_the_key(key):
     run = run_of(key)
-    with the_box_as_always(), box.helper_is(box.FAULT_HELPER):
+    with the_box_as_always(), ignoring(key):
         IGNORED.write_text(key)
         with pytest.raises((AssertionError, KeyError)) as caught:
             run()

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * Linked into the test build of the helper alone, around sb_config_load: the key that IGNORE_FILE
- * names is read as always and then forgotten, as if the helper did not look at it. tests/keys shows
- * with it that some test notices.
+ * Linked into the test builds of helper and sessctl alone, around sb_config_load: the key that
+ * IGNORE_FILE names is read as always and then forgotten, as if they did not look at it. tests/keys
+ * shows with it that some test notices.
  */
 #include <errno.h>
 #include <fcntl.h>
