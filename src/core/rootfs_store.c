@@ -27,9 +27,10 @@ static int run_mke2fs(int image)
 	int status;
 	snprintf(target, sizeof(target), "/proc/self/fd/%d", image);
 	/* No blocks are kept back for root, whom an overlay writes as. */
-	char *argv[] = { (char *)MKE2FS, (char *)"-qF", (char *)"-text4",
-			 (char *)"-m0",	 (char *)"-E",	(char *)"nodiscard,root_owner=0:0",
-			 (char *)target, NULL };
+	char *argv[] = { (char *)MKE2FS,   (char *)"-qF",
+			 (char *)"-text4", (char *)"-m0",
+			 (char *)"-E",	   (char *)"nodiscard,lazy_itable_init=0,root_owner=0:0",
+			 (char *)target,   NULL };
 	char *envp[] = { NULL };
 	pid_t pid = fork();
 	if (pid == 0) {
@@ -48,6 +49,12 @@ static int run_mke2fs(int image)
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -EIO;
 }
 
+/* Not promised but taken: or the images of all would fill the host up one day. */
+static int take_space(int image, uint64_t size)
+{
+	return fallocate(image, 0, 0, (off_t)size) < 0 ? -errno : 0;
+}
+
 /* Under another name until it is complete. The user's lock is held. */
 static int make_image(int dir, const char *name, uint64_t size, struct sb_err *err)
 {
@@ -56,12 +63,14 @@ static int make_image(int dir, const char *name, uint64_t size, struct sb_err *e
 	unlinkat(dir, fresh, 0);
 	cleanup_fd int image =
 		openat(dir, fresh, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-	int r = image < 0 || fallocate(image, 0, 0, (off_t)size) < 0 ? -errno : 0;
+	int r = image < 0 ? -errno : take_space(image, size);
 	if (r < 0)
 		sb_fail(err, r, "take %llu bytes for '" SB_STORE_DIR "/overlay/%s'",
 			(unsigned long long)size, name);
 	else if ((r = run_mke2fs(image)) < 0)
 		sb_fail(err, r, "run " MKE2FS " for '" SB_STORE_DIR "/overlay/%s'", name);
+	else if ((r = take_space(image, size)) < 0) /* mke2fs has punched holes for its zeroes */
+		sb_fail(err, r, "fill '" SB_STORE_DIR "/overlay/%s'", name);
 	else if (renameat(dir, fresh, dir, name) < 0)
 		r = sb_fail(err, errno, "name the image '%s'", name);
 	if (r < 0)

@@ -482,3 +482,40 @@ def check_names_what_is_wrong_with_a_tree():
         (made / 'tmp').rmdir()
         (made / 'tmp').symlink_to('/tmp')
         assert len(found()) == 1 and f"'{made}/tmp' is no directory" in found()[0], found()
+
+
+def loops_of_ours():
+    found = []
+    for path in Path('/sys/block').glob('loop*/loop/backing_file'):
+        with contextlib.suppress(OSError):  # it may go meanwhile
+            found.append(path.read_text())
+    return [file for file in found if file.startswith(str(STORE))]
+
+
+@case(9)
+def a_killed_helper_leaves_no_overlay_behind():
+    """Whatever step of making the container it dies in: no loop device, and the next login comes in."""
+    with tree(RootOverlay='persistent', RootOverlaySize='16M') as made, box.helper_is(box.FAULT_HELPER):
+        (made / 'srv').chmod(0o1777)
+        box.out_of('alice', 'echo mine >/srv/mine')
+        steps = [line.split()[:2] for line in box.run(str(box.FAULT_HELPER), '--steps').out.splitlines()]
+        for name, index in steps:
+            if name != 'create':
+                continue
+            box.FAULT.write_text(f'kill:{name}:{index}\n')
+            assert box.ssh('alice', 'echo in').rc != 0
+            box.FAULT.unlink()
+            assert box.out_of('alice', 'cat /srv/mine') == 'mine'
+        box.sessctl('terminate', '--all')
+        host.wait_for('no loop device is left', lambda: not loops_of_ours())
+
+
+@case(9)
+def a_half_made_overlay_is_made_again():
+    with tree(RootOverlay='persistent', RootOverlaySize='16M') as made:
+        (made / 'srv').chmod(0o1777)
+        (STORE / 'overlay').mkdir(mode=0o700)
+        (STORE / 'overlay/u3001.img.new').write_text('half')
+        assert box.out_of('alice', 'echo mine >/srv/mine; cat /srv/mine') == 'mine'
+        assert [p.name for p in (STORE / 'overlay').iterdir()] == ['u3001.img']
+        assert (STORE / 'overlay/u3001.img').stat().st_blocks * 512 >= 16 << 20  # taken, not promised
