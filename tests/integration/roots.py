@@ -70,8 +70,8 @@ def gone(user='alice'):
 def refused(user='alice', log=''):
     """A login that has to be refused, for the reason that the log gives."""
     mark = host.log_mark()
-    done = box.ssh(user, 'echo in')
-    assert done.rc != 0 and 'in' not in done.out.split(), done
+    done = box.ssh(user, 'echo got-in')
+    assert done.rc != 0 and 'got-in' not in done.out, done
     host.log_has(mark, log)
 
 
