@@ -51,6 +51,7 @@ def test_case(entry, contained):
         host.settle(before)
     except BaseException:
         lines = [line for line in host.log_since(mark) if 'systemd[1]' not in line]
-        print('the log:', *lines[-60:], sep='\n')
+        ours = [line for line in lines if 'sessbox' in line or 'fatal' in line]
+        print('the log:', *ours[:40], '...', *lines[-30:], sep='\n')
         clean_up()
         raise
