@@ -251,7 +251,7 @@ def measure(rounds):
     log = scene.drain_log()
     try:
         with scene.driver_as_sshd():
-            memory = measure_memory(min(rounds, 5))
+            memory = measure_memory(min(rounds, 2))
             with scene.session_of([SECOND]):
                 scene.write_spec(SECOND)
                 series = Series()
