@@ -59,6 +59,8 @@ struct sb_session_grant {
 	struct sb_unsupported unsupported;
 	bool stays; /* in the budget of another class than he is in, until he is out */
 	enum sb_rescue rescue;
+	/* The user has, or may have, a container from before: what fails may be his doing. */
+	bool known;
 	bool unrecorded; /* the host's utmp could not be written */
 };
 

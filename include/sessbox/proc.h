@@ -28,6 +28,9 @@ int sb_proc_read(pid_t pid, struct sb_proc *ret);
  */
 int sb_proc_open(pid_t pid, uint64_t start);
 
+/* The real uid of a process, whatever user namespace it is in. 0 or a negative errno. */
+int sb_proc_uid(pid_t pid, uid_t *ret);
+
 /* The kernel's audit session id of a process; UINT32_MAX when it has none. */
 uint32_t sb_proc_audit_session(pid_t pid);
 

@@ -45,7 +45,14 @@ static bool same_mounts(pid_t a, pid_t b)
 	return stat(path, &other) == 0 && one.st_dev == other.st_dev && one.st_ino == other.st_ino;
 }
 
-/* The namespaces come after all cgroups: a child of the caller that is in there has arrived. */
+/* The namespaces come after all cgroups: a child of the caller that is in there has arrived. So has
+ * one that is not root's any more; it may have gone on to namespaces of its own. */
+static bool is_in(pid_t leader, pid_t init)
+{
+	uid_t uid;
+	return same_mounts(leader, init) || (sb_proc_uid(leader, &uid) == 0 && uid != 0);
+}
+
 static bool has_joined(const struct freezing *f, const struct sb_user_dir *user,
 		       const struct sb_session_record *rec)
 {
@@ -57,7 +64,7 @@ static bool has_joined(const struct freezing *f, const struct sb_user_dir *user,
 	for (ssize_t i = 0; i < n; i++) {
 		struct sb_proc proc;
 		if (sb_proc_read(pids[i], &proc) == 0 && (uint32_t)proc.ppid == rec->caller &&
-		    same_mounts(pids[i], (pid_t)container.init))
+		    is_in(pids[i], (pid_t)container.init))
 			return true;
 	}
 	return false;

@@ -17,8 +17,9 @@
 
 #define UNDO_MS 2000
 #define DROP_MS 100
-/* Of those without a session. */
-#define CONTAINERS_MAX 8
+/* Of a user, with Scope=session; and of these, on their way out. */
+#define CONTAINERS_MAX 512
+#define ENDING_MAX 8
 
 /* A login under way. */
 struct opening {
@@ -32,6 +33,8 @@ struct opening {
 	int caller;			  /* pidfd */
 	bool created;			  /* the container is this login's */
 };
+
+static ssize_t count_containers(const struct opening *o);
 
 static const struct sb_policy *policy_of(const struct opening *o)
 {
@@ -47,6 +50,8 @@ static int take_lock(void *ctx, struct sb_err *err)
 	int r = sb_user_lock(o->creation.run_fd, policy_of(o)->uid, o->creation.request->deadline,
 			     &o->user, err);
 	o->creation.user_fd = o->user.fd;
+	/* Who holds the lock may be another login of his. */
+	o->grant.known = r == -ETIMEDOUT || (r == 0 && count_containers(o) != 0);
 	return r;
 }
 
@@ -204,16 +209,17 @@ static ssize_t count_containers(const struct opening *o)
 	return sb_container_list(o->user.fd, &numbers);
 }
 
-/* Containers that no session is in: each keeps an init and a tree outside of the tenant's limits.
- */
-static ssize_t count_idle(const struct opening *o)
+/* Each keeps an init and a tree outside of the tenant's limits until it has ended. */
+static ssize_t count_ending(const struct opening *o)
 {
 	cleanup_free uint32_t *numbers = NULL;
-	ssize_t n = sb_container_list(o->user.fd, &numbers), idle = 0;
-	for (ssize_t i = 0; i < n; i++)
-		idle += sb_container_ask(o->user.fd, numbers[i], NULL, -1, sb_now_ms() + DROP_MS,
-					 NULL) != SB_CONTAINER_RUNNING;
-	return idle;
+	ssize_t n = sb_container_list(o->user.fd, &numbers), ending = 0;
+	for (ssize_t i = 0; i < n; i++) {
+		enum sb_container_state state = sb_container_ask(o->user.fd, numbers[i], NULL, -1,
+								 sb_now_ms() + DROP_MS, NULL);
+		ending += state != SB_CONTAINER_RUNNING && state != SB_CONTAINER_LINGERING;
+	}
+	return ending;
 }
 
 /* Only a container that was dead has kept him in another place than the policy's. */
@@ -243,9 +249,10 @@ static int find_or_create(void *ctx, struct sb_err *err)
 		return sb_cgroup_exists(o->creation.cg, o->creation.cgroup_name)
 			       ? 0
 			       : make_cgroup(o, err);
-	if (n >= CONTAINERS_MAX && count_idle(o) >= CONTAINERS_MAX)
-		return sb_fail_plain(err, EBUSY, "%zd containers of '%s' are still ending", n,
-				     policy_of(o)->user);
+	if (n >= CONTAINERS_MAX || (n >= ENDING_MAX && count_ending(o) >= ENDING_MAX))
+		return sb_fail_plain(err, EBUSY,
+				     "'%s' has %zd containers, too many of them still ending",
+				     policy_of(o)->user, n);
 	o->creation.number = n > 0 ? numbers[n - 1] + 1 : 1;
 	move_if_out(o);
 	return create_container(o, err);
@@ -493,10 +500,9 @@ int sb_session_open(const struct sb_session_request *request, struct sb_session_
 			     .caller = -1 };
 	sb_creation_init(&o.creation);
 	int r = sb_steps_run(open_steps, SB_ARRAY_SIZE(open_steps), &o, err);
-	if (r == 0)
-		*ret = o.grant;
-	else
+	if (r < 0)
 		sb_session_grant_close(&o.grant);
+	*ret = o.grant;
 	sb_creation_clear(&o.creation);
 	sb_cgroup_close(o.creation.cg);
 	sb_user_close(&o.user);

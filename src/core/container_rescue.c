@@ -3,7 +3,8 @@
 /*
  * The rescue lane. In a cgroup that is full a login could not start its shell, and its user could
  * not end what fills it. So he gets a small cgroup beside it, of the same container: he sees and
- * signals all that is his. It lies outside of the tenant's own limits, which would starve it, too.
+ * signals all that is his. It lies outside of the tenant's own limits and of his class' budget,
+ * which would starve it, too.
  */
 #include <sys/sysinfo.h>
 
@@ -18,6 +19,7 @@
 /* What the lane has, all of a user's rescue sessions together. */
 #define LANE_TASKS 32
 #define LANE_MEMORY (UINT64_C(64) << 20)
+#define LANE_CPU 200000 /* microseconds per second */
 
 /* Where processes come and go the number of a moment may mislead. */
 #define LOOKS 5
@@ -94,6 +96,7 @@ int sb_rescue_open(struct sb_cgroup *cg, uid_t uid, const struct sb_limits *limi
 	struct sb_limits small = *limits;
 	unsigned int unsupported;
 	small.tasks_max = LANE_TASKS;
+	small.cpu_quota = least(limits->cpu_quota, LANE_CPU);
 	small.memory_max = least(limits->memory_max, LANE_MEMORY);
 	small.memory_swap_max = least(limits->memory_swap_max, LANE_MEMORY);
 	sb_cgroup_rescue(lane, uid);

@@ -61,6 +61,21 @@ int sb_proc_open(pid_t pid, uint64_t start)
 	return sb_steal_fd(&fd);
 }
 
+int sb_proc_uid(pid_t pid, uid_t *ret)
+{
+	static const char field[] = "\nUid:\t";
+	char path[32], text[8192];
+	snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	ssize_t n = sb_read_file(AT_FDCWD, path, text, sizeof(text));
+	if (n < 0)
+		return (int)n;
+	const char *at = strstr(text, field);
+	if (!at)
+		return -EBADMSG;
+	*ret = (uid_t)strtoul(at + strlen(field), NULL, 10);
+	return 0;
+}
+
 uint32_t sb_proc_audit_session(pid_t pid)
 {
 	char path[64], buf[32];

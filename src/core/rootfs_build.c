@@ -272,7 +272,10 @@ static int cover_target(struct sb_mount_op *op)
 
 static int seal(struct sb_mount_op *op)
 {
-	return sb_mount_set(AT_FDCWD, op->target, op->attr, 0);
+	if (!(op->flags & SB_OP_GUARDED))
+		return sb_mount_set(AT_FDCWD, op->target, op->attr, 0);
+	cleanup_fd int target = sb_op_make_target(op, true);
+	return target < 0 ? target : sb_mount_set(target, "", op->attr, 0);
 }
 
 /*

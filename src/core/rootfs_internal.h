@@ -40,6 +40,13 @@ void sb_maker_rows(struct sb_maker *m, const struct sb_row *rows, size_t n);
 /* Sets an option of a new file system; value NULL = a flag. */
 void sb_maker_option(struct sb_mount_op *op, const char *key, const char *value);
 
+/* How many inodes a tmpfs of this many bytes may have: one costs the kernel about a kilobyte that
+ * `size` does not count. */
+static inline uint64_t sb_tmpfs_inodes(uint64_t size)
+{
+	return size / 1024 > 256 ? size / 1024 : 256;
+}
+
 /* A tmpfs with a bound on bytes and inodes. */
 struct sb_mount_op *sb_maker_tmpfs(struct sb_maker *m, const char *target, uint64_t size,
 				   const char *mode, uint64_t attr);

@@ -127,8 +127,7 @@ struct sb_mount_op *sb_maker_tmpfs(struct sb_maker *m, const char *target, uint6
 	struct sb_mount_op *op =
 		sb_maker_add(m, &(struct sb_row){ SB_MOUNT_FS, target, "tmpfs", attr, 0, 0 });
 	snprintf(text, sizeof(text), "%" PRIu64, size);
-	/* An inode costs the kernel about a kilobyte that `size` does not count. */
-	snprintf(inodes, sizeof(inodes), "%" PRIu64, size / 1024 > 256 ? size / 1024 : 256);
+	snprintf(inodes, sizeof(inodes), "%" PRIu64, sb_tmpfs_inodes(size));
 	sb_maker_option(op, "size", text);
 	sb_maker_option(op, "nr_inodes", inodes);
 	sb_maker_option(op, "mode", mode);

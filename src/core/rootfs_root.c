@@ -4,6 +4,8 @@
 #include "rootfs_internal.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -87,11 +89,13 @@ static int go_into(int mount_fd)
 	return r;
 }
 
-static int enter_tmpfs(const char *size)
+static int enter_tmpfs(const char *size, const char *inodes)
 {
-	const struct sb_fsopt opts[] = {
-		{ "source", "sessbox" }, { "size", size }, { "mode", "755" }, { NULL, NULL }
-	};
+	const struct sb_fsopt opts[] = { { "source", "sessbox" },
+					 { "size", size },
+					 { "nr_inodes", inodes },
+					 { "mode", "755" },
+					 { NULL, NULL } };
 	cleanup_fd int root = sb_mount_new("tmpfs", NOSUID | NODEV, opts);
 	return root < 0 ? root : go_into(root);
 }
@@ -124,7 +128,12 @@ static int enter_overlay(const struct sb_mount_op *op)
 					 { "index", "off" },	  { "redirect_dir", "off" },
 					 { "metacopy", "off" },	  { "xino", "off" },
 					 { NULL, NULL } };
-	int r = enter_tmpfs(op->store >= 0 ? "64k" : sb_op_option(op, "size"));
+	char inodes[32];
+	uint64_t size = 0;
+	int r = op->store >= 0 ? 0 : sb_parse_u64(sb_op_option(op, "size"), &size);
+	snprintf(inodes, sizeof(inodes), "%" PRIu64, sb_tmpfs_inodes(size));
+	if (r == 0)
+		r = enter_tmpfs(op->store >= 0 ? "64k" : sb_op_option(op, "size"), inodes);
 	if (r == 0)
 		r = attach_below(op->fd, "/tree");
 	if (r == 0 && op->store >= 0)
@@ -140,6 +149,6 @@ static int enter_overlay(const struct sb_mount_op *op)
 int sb_root_enter(const struct sb_mount_op *op)
 {
 	if (!op)
-		return enter_tmpfs("512k");
+		return enter_tmpfs("512k", "1024");
 	return sb_op_option(op, "overlay") ? enter_overlay(op) : go_into(op->fd);
 }

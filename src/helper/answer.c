@@ -158,8 +158,10 @@ static void fail(struct sb_answer *answer, const struct sb_policy *policy, const
 		say(answer, SB_VERDICT_DENY, refusals[i].to_user, err->msg);
 		return;
 	}
-	/* Never for what he can bring about himself: a link in place of a directory to be bound. */
-	bool allow = policy->set.on_failure == SB_ON_FAILURE_ALLOW && err->num != ELOOP;
+	/* Never for what he can bring about himself: from a container he has, or by a link in place
+	 * of a directory to be bound. */
+	bool allow = policy->set.on_failure == SB_ON_FAILURE_ALLOW && err->num != ELOOP &&
+		     !answer->grant.known;
 	say(answer, allow ? SB_VERDICT_UNCONTAINED : SB_VERDICT_FAIL, allow ? "" : not_contained,
 	    err->msg);
 }
@@ -181,15 +183,16 @@ static void open_session(const struct sb_request *request, const struct sb_polic
 	};
 	struct sb_err err = { 0 };
 	sb_answer_announce(policy->set.timeout_ms);
-	if (policy->set.on_failure == SB_ON_FAILURE_ALLOW)
-		answer->reply.flags |= SB_REPLY_ALLOW_FAILURE;
 	if (!policy->set.no_new_privileges)
 		answer->reply.flags |= SB_REPLY_NEW_PRIVILEGES;
 	answer->reply.bounding[0] = (uint32_t)policy->set.capability_bounding_set;
 	answer->reply.bounding[1] = (uint32_t)(policy->set.capability_bounding_set >> 32);
 	/* The steps keep the deadline; this is for what hangs in the kernel. */
 	alarm((unsigned int)(policy->set.timeout_ms / 1000) + 1);
-	if (sb_session_open(&session, &answer->grant, &err) < 0)
+	int r = sb_session_open(&session, &answer->grant, &err);
+	if (policy->set.on_failure == SB_ON_FAILURE_ALLOW && !answer->grant.known)
+		answer->reply.flags |= SB_REPLY_ALLOW_FAILURE;
+	if (r < 0)
 		fail(answer, policy, &err);
 	else
 		fill_reply(answer);

@@ -415,6 +415,20 @@ def init_is_stopped():
 
 
 @case(7)
+def on_failure_allow_is_not_for_one_who_is_in():
+    """From inside he could bring failures about, and be on the host at his next login."""
+    box.config(tenants={'TimeoutSec': f'{3 * host.SLOW:.0f}', 'OnFailure': 'allow'})
+    with box.session('alice'):
+        init = box.the_container('alice')['init']
+        os.kill(init, signal.SIGSTOP)
+        try:
+            refused('alice')
+        finally:
+            os.kill(init, signal.SIGCONT)
+        enters('alice')
+
+
+@case(7)
 def cgroup_is_frozen():
     box.config(tenants={'TimeoutSec': f'{3 * host.SLOW:.0f}'})
     before = host.snapshot()

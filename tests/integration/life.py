@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import time
+from pathlib import Path
 from concurrent.futures import ThreadPoolExecutor
 
 import box
@@ -453,6 +454,17 @@ def files_in_memory_fill_it_too():
         term.closed()
 
 
+def quota_of_lane():
+    """In processors."""
+    paths = map(Path, lanes())
+    if host.unified():
+        quota, period = next(lane / 'cpu.max' for lane in paths).read_text().split()
+    else:
+        lane = next(lane for lane in paths if (lane / 'cpu.cfs_quota_us').exists())
+        quota, period = ((lane / name).read_text() for name in ('cpu.cfs_quota_us', 'cpu.cfs_period_us'))
+    return int(quota) / int(period)
+
+
 @case(10)
 def the_lane_is_small_and_ends_with_the_rest():
     config(TasksMax='12', MemoryMax='256M', MemorySwapMax='0')
@@ -460,7 +472,7 @@ def the_lane_is_small_and_ends_with_the_rest():
     with box.session('alice') as alice:
         alice('for i in 1 2 3 4 5 6 7 8 9 10 11 12; do setsid sleep 612 & done >/dev/null 2>&1 </dev/null')
         with box.session('alice') as lane:
-            assert lanes()
+            assert lanes() and quota_of_lane() == 0.2
             most = int(lane(box.script('forks.py', 100)).out)
             assert 10 < most < 32, most
             eaten = lane(f'{box.script("eat.py", 80)}; echo status $?')

@@ -133,6 +133,18 @@ def directory(path):
 # su and runuser
 
 @case(8)
+@contains('runuser')
+def a_leader_in_namespaces_of_its_own_can_be_frozen():
+    """It is the tenant's own program, and looks like one that has not arrived yet."""
+    process = start('runuser', 'exec unshare -Urm sh -c "echo ready; exec sleep 60"')
+    assert box.line(process) == 'ready\n', box.finish(process)
+    for verb in ('freeze', 'thaw'):
+        done = box.sessctl(verb, 'alice')
+        assert done.rc == 0, done
+    box.sessctl('terminate', 'alice')
+
+
+@case(8)
 @contains('su', 'runuser')
 def su_and_runuser_are_inside():
     with box.session('alice') as alice:
