@@ -69,6 +69,13 @@ struct sb_session_grant {
 #define SB_REFUSED_FROZEN EHOSTDOWN /* sb_user_freeze, or a freezer state set by hand */
 
 /*
+ * What the user's rescue cgroup, if there is one, has of these limits: to be set with those of his
+ * own. 0 or a negative errno.
+ */
+int sb_rescue_limits(struct sb_cgroup *cg, uid_t uid, const struct sb_limits *limits,
+		     struct sb_err *err);
+
+/*
  * Opens a session: reconciles what earlier ones left, makes the user's container or joins the one
  * that is there, sets the limits, writes the records. On failure nothing of it is left; -EBUSY also
  * means that a container does not answer.

@@ -34,6 +34,8 @@ int sb_session_limits(struct sb_cgroup *cg, const char *group, const struct sb_p
 	if (r == 0)
 		r = sb_cgroup_apply(cg, group, &policy->set.limits, &found.limits, err);
 	if (r == 0)
+		r = sb_rescue_limits(cg, policy->uid, &policy->set.limits, err);
+	if (r == 0)
 		*ret = found;
 	return r;
 }

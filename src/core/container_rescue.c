@@ -89,19 +89,33 @@ static uint64_t least(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
-int sb_rescue_open(struct sb_cgroup *cg, uid_t uid, const struct sb_limits *limits,
-		   struct sb_cgroup_entry *ret, struct sb_err *err)
+static int set_limits(struct sb_cgroup *cg, const char *lane, const struct sb_limits *limits,
+		      struct sb_err *err)
 {
-	char lane[SB_CGROUP_NAME_MAX];
 	struct sb_limits small = *limits;
 	unsigned int unsupported;
 	small.tasks_max = LANE_TASKS;
 	small.cpu_quota = least(limits->cpu_quota, LANE_CPU);
 	small.memory_max = least(limits->memory_max, LANE_MEMORY);
 	small.memory_swap_max = least(limits->memory_swap_max, LANE_MEMORY);
+	return sb_cgroup_apply(cg, lane, &small, &unsupported, err);
+}
+
+int sb_rescue_limits(struct sb_cgroup *cg, uid_t uid, const struct sb_limits *limits,
+		     struct sb_err *err)
+{
+	char lane[SB_CGROUP_NAME_MAX];
+	sb_cgroup_rescue(lane, uid);
+	return sb_cgroup_exists(cg, lane) ? set_limits(cg, lane, limits, err) : 0;
+}
+
+int sb_rescue_open(struct sb_cgroup *cg, uid_t uid, const struct sb_limits *limits,
+		   struct sb_cgroup_entry *ret, struct sb_err *err)
+{
+	char lane[SB_CGROUP_NAME_MAX];
 	sb_cgroup_rescue(lane, uid);
 	int r = sb_cgroup_create(cg, lane, err);
 	if (r == 0)
-		r = sb_cgroup_apply(cg, lane, &small, &unsupported, err);
+		r = set_limits(cg, lane, limits, err);
 	return r < 0 ? r : sb_cgroup_entry_open(cg, lane, true, ret, err);
 }

@@ -199,6 +199,8 @@ static int apply(void *ctx, struct sb_err *err)
 	if (!c->live)
 		return 0;
 	int r = sb_cgroup_apply(c->cg, c->group, &c->now->set.limits, &c->unsupported, err);
+	if (r == 0)
+		r = sb_rescue_limits(c->cg, c->account->uid, &c->now->set.limits, err);
 	if (r == -EBUSY)
 		sb_fail_plain(err, EBUSY,
 			      "the kernel cannot bring what '%s' uses below the limit: end "
@@ -211,8 +213,10 @@ static void unapply(void *ctx)
 {
 	struct change *c = ctx;
 	unsigned int unsupported;
-	if (c->live)
-		sb_cgroup_apply(c->cg, c->group, &c->before->set.limits, &unsupported, NULL);
+	if (!c->live)
+		return;
+	sb_cgroup_apply(c->cg, c->group, &c->before->set.limits, &unsupported, NULL);
+	sb_rescue_limits(c->cg, c->account->uid, &c->before->set.limits, NULL);
 }
 
 /* Or the next login would set what is set already. */

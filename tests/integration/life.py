@@ -477,6 +477,7 @@ def the_lane_is_small_and_ends_with_the_rest():
             assert 10 < most < 32, most
             eaten = lane(f'{box.script("eat.py", 80)}; echo status $?')
             assert eaten.out.endswith('status 137\n'), eaten
+            assert box.sessctl('limit', 'alice', 'CPUQuota=10%', '--runtime').rc == 0 and quota_of_lane() == 0.1
             frozen()
             is_refused('frozen')
             box.sessctl('thaw', 'alice')
