@@ -630,7 +630,8 @@ def a_session_of_its_own_ends_alone():
     assert box.sessctl('terminate', str(ids[0])).rc == 0
     assert box.closed_by_peer(first) and second.poll() is None
     sleepers = [pid for pid in host.of_user('alice') if host.processes()[pid][1] == 'sleep']
-    assert len(sleepers) == 1 and len(box.containers('alice')) == 1
+    assert len(sleepers) == 1
+    host.wait_for('its container is gone', lambda: len(box.containers('alice')) == 1)
     assert box.leave(second) == 0
     ended(before)
 
