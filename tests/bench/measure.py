@@ -251,7 +251,6 @@ def measure(rounds):
     log = scene.drain_log()
     try:
         with scene.driver_as_sshd():
-            memory = measure_memory(min(rounds, 2))
             with scene.session_of([SECOND]):
                 scene.write_spec(SECOND)
                 series = Series()
@@ -261,6 +260,7 @@ def measure(rounds):
                 mounts = measure_logins(series, rounds)
                 measure_storm(series, rounds)
                 timelines = trace(min(rounds, TRACED))
+            memory = measure_memory(min(rounds, 2))  # leaves hundreds of old login records
         with scene.both_sshd():
             measure_ssh(series, rounds)
     except SystemExit:
