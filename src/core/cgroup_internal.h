@@ -131,4 +131,15 @@ int sb_limit_write_io_weight(int dir, const struct sb_cgroup_limit *row, const v
 			     const struct sb_limits *limits);
 int sb_limit_read_io_weight(int dir, const struct sb_cgroup_limit *row, void *ret);
 
+/* The functions of a limit's row, by what they write and read: the backend's own, or those of both
+ * worlds. */
+#define SB_LIMIT_OWN(controller, file, what, key)                                                  \
+	{                                                                                          \
+		SB_CONTROLLER_##controller, file, write_##what, read_##what, key                   \
+	}
+#define SB_LIMIT_SHARED(controller, file, what, key)                                               \
+	{                                                                                          \
+		SB_CONTROLLER_##controller, file, sb_limit_write_##what, sb_limit_read_##what, key \
+	}
+
 #endif

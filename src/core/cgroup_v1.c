@@ -277,33 +277,23 @@ static const struct sb_cgroup_stat stats_table[] = {
 	{ SB_CONTROLLER_CPUACCT, FIELD(cpu_us), "cpuacct.usage", NULL, 1000, false },
 };
 
-/* The functions of a row, by what they write and read: this file's, or those of both worlds. */
-#define OWN(controller, file, what, key)                                                           \
-	{                                                                                          \
-		SB_CONTROLLER_##controller, file, write_##what, read_##what, key                   \
-	}
-#define SHARED(controller, file, what, key)                                                        \
-	{                                                                                          \
-		SB_CONTROLLER_##controller, file, sb_limit_write_##what, sb_limit_read_##what, key \
-	}
-
 const struct sb_cgroup_ops sb_cgroup_v1 = {
 	.magic = CGROUP_SUPER_MAGIC,
 	.enter = "tasks",
 	/* No MemoryHigh: the soft limit slows nobody down. */
 	.limits = {
-		[SB_MEMORY_MAX] = OWN(MEMORY, "memory.limit_in_bytes", memory, NULL),
-		[SB_MEMORY_SWAP_MAX] = OWN(MEMORY, MEMSW, swap, NULL),
+		[SB_MEMORY_MAX] = SB_LIMIT_OWN(MEMORY, "memory.limit_in_bytes", memory, NULL),
+		[SB_MEMORY_SWAP_MAX] = SB_LIMIT_OWN(MEMORY, MEMSW, swap, NULL),
 		[SB_TASKS_MAX] = { SB_CONTROLLER_PIDS, "pids.max", sb_limit_write_tasks,
 				   sb_limit_read_max, NULL },
-		[SB_CPU_QUOTA] = OWN(CPU, "cpu.cfs_quota_us", cpu, NULL),
-		[SB_CPU_WEIGHT] = OWN(CPU, "cpu.shares", weight, NULL),
-		[SB_ALLOWED_CPUS] = SHARED(CPUSET, "cpuset.cpus", cpus, "../cpuset.cpus"),
-		[SB_IO_WEIGHT] = SHARED(IO, "blkio.bfq.weight", io_weight, NULL),
-		[SB_IO_READ_BANDWIDTH_MAX] = SHARED(IO, "blkio.throttle.read_bps_device", rates, NULL),
-		[SB_IO_WRITE_BANDWIDTH_MAX] = SHARED(IO, "blkio.throttle.write_bps_device", rates, NULL),
-		[SB_IO_READ_IOPS_MAX] = SHARED(IO, "blkio.throttle.read_iops_device", rates, NULL),
-		[SB_IO_WRITE_IOPS_MAX] = SHARED(IO, "blkio.throttle.write_iops_device", rates, NULL),
+		[SB_CPU_QUOTA] = SB_LIMIT_OWN(CPU, "cpu.cfs_quota_us", cpu, NULL),
+		[SB_CPU_WEIGHT] = SB_LIMIT_OWN(CPU, "cpu.shares", weight, NULL),
+		[SB_ALLOWED_CPUS] = SB_LIMIT_SHARED(CPUSET, "cpuset.cpus", cpus, "../cpuset.cpus"),
+		[SB_IO_WEIGHT] = SB_LIMIT_SHARED(IO, "blkio.bfq.weight", io_weight, NULL),
+		[SB_IO_READ_BANDWIDTH_MAX] = SB_LIMIT_SHARED(IO, "blkio.throttle.read_bps_device", rates, NULL),
+		[SB_IO_WRITE_BANDWIDTH_MAX] = SB_LIMIT_SHARED(IO, "blkio.throttle.write_bps_device", rates, NULL),
+		[SB_IO_READ_IOPS_MAX] = SB_LIMIT_SHARED(IO, "blkio.throttle.read_iops_device", rates, NULL),
+		[SB_IO_WRITE_IOPS_MAX] = SB_LIMIT_SHARED(IO, "blkio.throttle.write_iops_device", rates, NULL),
 	},
 	.stats = stats_table,
 	.stats_n = SB_ARRAY_SIZE(stats_table),

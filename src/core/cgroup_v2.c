@@ -209,33 +209,23 @@ static const struct sb_cgroup_stat stats_table[] = {
 	{ SB_CONTROLLER_CPUACCT, FIELD(cpu_us), "cpu.stat", "usage_usec", 1, false },
 };
 
-/* The functions of a row, by what they write and read: this file's, or those of both worlds. */
-#define OWN(controller, file, what, key)                                                           \
-	{                                                                                          \
-		SB_CONTROLLER_##controller, file, write_##what, read_##what, key                   \
-	}
-#define SHARED(controller, file, what, key)                                                        \
-	{                                                                                          \
-		SB_CONTROLLER_##controller, file, sb_limit_write_##what, sb_limit_read_##what, key \
-	}
-
 const struct sb_cgroup_ops sb_cgroup_v2 = {
 	.magic = CGROUP2_SUPER_MAGIC,
 	.enter = "cgroup.procs",
 	.limits = {
-		[SB_MEMORY_MAX] = SHARED(MEMORY, "memory.max", max, NULL),
-		[SB_MEMORY_SWAP_MAX] = SHARED(MEMORY, "memory.swap.max", max, NULL),
+		[SB_MEMORY_MAX] = SB_LIMIT_SHARED(MEMORY, "memory.max", max, NULL),
+		[SB_MEMORY_SWAP_MAX] = SB_LIMIT_SHARED(MEMORY, "memory.swap.max", max, NULL),
 		[SB_TASKS_MAX] = { SB_CONTROLLER_PIDS, "pids.max", sb_limit_write_tasks,
 				   sb_limit_read_max, NULL },
-		[SB_CPU_QUOTA] = OWN(CPU, "cpu.max", cpu, NULL),
-		[SB_CPU_WEIGHT] = SHARED(CPU, "cpu.weight", max, NULL),
-		[SB_MEMORY_HIGH] = SHARED(MEMORY, "memory.high", max, NULL),
-		[SB_ALLOWED_CPUS] = SHARED(CPUSET, "cpuset.cpus", cpus, "../cpuset.cpus.effective"),
-		[SB_IO_WEIGHT] = SHARED(IO, "io.weight", io_weight, NULL),
-		[SB_IO_READ_BANDWIDTH_MAX] = SHARED(IO, "io.max", rates, "rbps"),
-		[SB_IO_WRITE_BANDWIDTH_MAX] = SHARED(IO, "io.max", rates, "wbps"),
-		[SB_IO_READ_IOPS_MAX] = SHARED(IO, "io.max", rates, "riops"),
-		[SB_IO_WRITE_IOPS_MAX] = SHARED(IO, "io.max", rates, "wiops"),
+		[SB_CPU_QUOTA] = SB_LIMIT_OWN(CPU, "cpu.max", cpu, NULL),
+		[SB_CPU_WEIGHT] = SB_LIMIT_SHARED(CPU, "cpu.weight", max, NULL),
+		[SB_MEMORY_HIGH] = SB_LIMIT_SHARED(MEMORY, "memory.high", max, NULL),
+		[SB_ALLOWED_CPUS] = SB_LIMIT_SHARED(CPUSET, "cpuset.cpus", cpus, "../cpuset.cpus.effective"),
+		[SB_IO_WEIGHT] = SB_LIMIT_SHARED(IO, "io.weight", io_weight, NULL),
+		[SB_IO_READ_BANDWIDTH_MAX] = SB_LIMIT_SHARED(IO, "io.max", rates, "rbps"),
+		[SB_IO_WRITE_BANDWIDTH_MAX] = SB_LIMIT_SHARED(IO, "io.max", rates, "wbps"),
+		[SB_IO_READ_IOPS_MAX] = SB_LIMIT_SHARED(IO, "io.max", rates, "riops"),
+		[SB_IO_WRITE_IOPS_MAX] = SB_LIMIT_SHARED(IO, "io.max", rates, "wiops"),
 	},
 	.stats = stats_table,
 	.stats_n = SB_ARRAY_SIZE(stats_table),

@@ -69,13 +69,10 @@ int ctl_kill(const struct ctl_args *args)
 {
 	cleanup_users struct ctl_users users = { 0 };
 	struct ctl_target target;
-	struct sb_err err = { 0 };
 	int sig = args->signal ? ctl_signal_parse(args->signal) : SIGTERM;
 	if (sig < 0)
 		return ctl_fail(CTL_USAGE, "no signal '%s'", args->signal);
-	if (ctl_users_load(&users, &err) < 0)
-		return ctl_fail(CTL_FAILED, "%s", err.msg);
-	int status = ctl_target_find(&users, args->v[0], &target);
+	int status = ctl_target_load(&users, args->v[0], &target);
 	if (status != CTL_OK)
 		return status;
 	if (!target.user)

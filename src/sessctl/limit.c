@@ -120,9 +120,7 @@ static int show(const struct ctl_args *args)
 	struct ctl_sources sources;
 	struct ctl_target target;
 	struct sb_err err = { 0 };
-	if (ctl_users_load(&users, &err) < 0)
-		return ctl_fail(CTL_FAILED, "%s", err.msg);
-	int status = ctl_target_find(&users, args->v[0], &target);
+	int status = ctl_target_load(&users, args->v[0], &target);
 	if (status != CTL_OK)
 		return status;
 	if (!users.self && resolve(&target, &config, &policy, &err) < 0)

@@ -26,7 +26,7 @@ static const struct row {
 	{ CTL_MOUNTS, "mounts", 0, NULL, 0, "print the mount plan instead" },
 	{ CTL_SIGNAL, "signal", 's', "SIGNAL", offsetof(struct ctl_args, signal),
 	  "name or number (default: TERM)" },
-	{ CTL_ALL, "all", 0, NULL, 0, "all users; ends the holder of the cgroups, too" },
+	{ CTL_ALL, "all", 0, NULL, 0, "all users" },
 	{ CTL_WATCH, "watch", 0, "[SECONDS]", offsetof(struct ctl_args, watch),
 	  "again and again, until Ctrl-C" },
 	{ CTL_OUTPUT, "output", 'o', "COLUMNS", offsetof(struct ctl_args, output),

@@ -24,7 +24,7 @@ static void set_user(struct ctl_target *target, struct ctl_user *user)
 	target->name = user->name;
 }
 
-int ctl_target_find(const struct ctl_users *users, const char *text, struct ctl_target *ret)
+static int find(const struct ctl_users *users, const char *text, struct ctl_target *ret)
 {
 	struct ctl_user *user = NULL;
 	*ret = (struct ctl_target){ .session = ctl_session_find(users, text, &user) };
@@ -47,4 +47,12 @@ int ctl_target_find(const struct ctl_users *users, const char *text, struct ctl_
 	else if (users->self)
 		return ctl_fail(CTL_MISSING, "you are not contained");
 	return CTL_OK;
+}
+
+int ctl_target_load(struct ctl_users *users, const char *text, struct ctl_target *ret)
+{
+	struct sb_err err = { 0 };
+	if (ctl_users_load(users, &err) < 0)
+		return ctl_fail(CTL_FAILED, "%s", err.msg);
+	return find(users, text, ret);
 }

@@ -15,10 +15,13 @@ struct ctl_target {
 };
 
 /*
+ * Loads who is in, and finds whom the verb is about.
+ *
  * A number is a session's id; else, or if there is no such session, it is a user: one who is in,
  * also when his account is gone, or one of the name service. An ordinary user finds himself alone.
- * An exit status; what is wrong is said.
+ * An exit status; what is wrong is said. The target points into users, which are the owner's to
+ * clear, also after a failure.
  */
-int ctl_target_find(const struct ctl_users *users, const char *text, struct ctl_target *ret);
+int ctl_target_load(struct ctl_users *users, const char *text, struct ctl_target *ret);
 
 #endif

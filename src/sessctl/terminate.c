@@ -203,12 +203,9 @@ int ctl_terminate(const struct ctl_args *args)
 {
 	cleanup_users struct ctl_users users = { 0 };
 	struct ctl_target target;
-	struct sb_err err = { 0 };
 	if (args->set & CTL_ALL)
 		return end_all();
-	if (ctl_users_load(&users, &err) < 0)
-		return ctl_fail(CTL_FAILED, "%s", err.msg);
-	int status = ctl_target_find(&users, args->v[0], &target);
+	int status = ctl_target_load(&users, args->v[0], &target);
 	if (status != CTL_OK)
 		return status;
 	if (target.session)

@@ -64,14 +64,18 @@ def chrooted_to(path, more=''):
     return box.sshd_says(f'Match User alice\n    ChrootDirectory {path}\n{more}')
 
 
+def sftp_is_in_the_jail():
+    listed = sftp('alice', 'ls -1 /\n')
+    assert listed.rc == 0 and '/marker' in listed.out.split(), listed
+    client = box.client(box.argv('alice', 'sftp', opts=['-s']), stdin=subprocess.PIPE)
+    runs_inside('alice')
+    assert box.leave(client) == 0
+
+
 @case(13)
 def chroot_with_internal_sftp():
     with jail() as path, chrooted_to(path, '    ForceCommand internal-sftp\n'):
-        listed = sftp('alice', 'ls -1 /\n')
-        assert listed.rc == 0 and '/marker' in listed.out.split(), listed
-        client = box.client(box.argv('alice', 'sftp', opts=['-s']), stdin=subprocess.PIPE)
-        runs_inside('alice')
-        assert box.leave(client) == 0
+        sftp_is_in_the_jail()
 
 
 @case(13)
@@ -90,11 +94,7 @@ def chroot_with_a_shell():
 def chroot_to_a_directory_that_is_bound_in():
     with jail(Path('/mnt/sessbox-jail')) as path, chrooted_to(path, '    ForceCommand internal-sftp\n'):
         box.config(tenants={'BindReadOnlyPaths': str(path)})
-        listed = sftp('alice', 'ls -1 /\n')
-        assert listed.rc == 0 and '/marker' in listed.out.split(), listed
-        client = box.client(box.argv('alice', 'sftp', opts=['-s']), stdin=subprocess.PIPE)
-        runs_inside('alice')
-        assert box.leave(client) == 0
+        sftp_is_in_the_jail()
 
 
 @case(13)
