@@ -219,6 +219,15 @@ static int leave_container(uid_t uid, uint32_t session, uint32_t number, struct 
 	return sb_reaper_start(user->fd, number, &reaping);
 }
 
+/* Who ended the container has removed all of the user, and the lock has made his directory anew. */
+static int close_forgotten(int run_fd, uid_t uid, struct sb_user_dir *user, int64_t deadline)
+{
+	cleanup_cgroup struct sb_cgroup *cg = NULL;
+	if (sb_cgroup_open(NULL, &cg, NULL) == 0)
+		sb_user_sweep(run_fd, uid, user, cg, deadline);
+	return 0;
+}
+
 int sb_session_close(uid_t uid, uint32_t session, int64_t deadline, struct sb_err *err)
 {
 	struct sb_user_dir user;
@@ -237,7 +246,7 @@ int sb_session_close(uid_t uid, uint32_t session, int64_t deadline, struct sb_er
 		if (r < 0)
 			sb_fail(err, r, "start the reaper");
 	} else if (r == -ENOENT) {
-		r = 0;
+		r = close_forgotten(run, uid, &user, deadline);
 	} else {
 		sb_fail(err, r, "read the record of session %u", session);
 	}

@@ -117,12 +117,11 @@ def terminate_ends_what_has_outlived_its_session():
 def a_container_of_processes_that_fork_for_ever_is_not_empty():
     config(KillUserProcesses='no', TasksMax='60')
     before = host.snapshot()
-    box.out_of('alice', 'setsid python3 -c "import os\nwhile os.fork() == 0 or os._exit(0): pass" '
-                        '>/dev/null 2>&1 </dev/null & sleep 0.3')
+    box.out_of('alice', f'setsid {box.script("hop.py")} >/dev/null 2>&1 </dev/null & sleep 0.3')
     host.wait_for('lingering', lambda: box.the_container('alice')['state'] == 'lingering')
     time.sleep(3)
-    # A look may come between the end of one and the next.
-    host.wait_for('it forks', lambda: host.of_user('alice'))
+    # None lives as long as it takes to go through the host's processes.
+    host.wait_for('it forks', lambda: host.tasks('alice'))
     assert box.the_container('alice')['state'] == 'lingering'
     assert box.sessctl('terminate', 'alice').rc == 0
     ended(before, 5)
@@ -490,8 +489,9 @@ def the_lane_is_small_and_ends_with_the_rest():
 def a_full_container_that_ends_lets_the_next_one_begin():
     config(TasksMax='12', TimeoutStopSec='3')
     before = host.snapshot()
-    box.out_of('alice', 'for i in $(seq 14); do setsid sh -c "trap : TERM HUP; while :; do sleep 614; done" & '
-                        'done >/dev/null 2>&1 </dev/null; sleep 1')
+    # A shell that cannot fork waits and tries again, and in the end gives up with a status of its own.
+    box.ssh('alice', 'for i in $(seq 14); do setsid sh -c "trap : TERM HUP; while :; do sleep 614; done" & '
+                     'done >/dev/null 2>&1 </dev/null; sleep 1')
     host.wait_for('retiring', lambda: box.the_container('alice')['state'] == 'retiring')
     assert box.ssh('alice', 'echo in', timeout=20) == (0, 'in\n', '')
     ended(before, 10)

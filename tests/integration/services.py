@@ -7,6 +7,7 @@ import itertools
 import json
 import os
 import pwd
+import shutil
 import signal
 import struct
 import subprocess
@@ -142,6 +143,22 @@ def a_leader_in_namespaces_of_its_own_can_be_frozen():
         done = box.sessctl(verb, 'alice')
         assert done.rc == 0, done
     box.sessctl('terminate', 'alice')
+
+
+@case(8)
+@contains('runuser')
+def a_close_after_the_end_leaves_nothing_behind():
+    """Whoever ends the container removes all of the user; only then does the caller get to its close."""
+    helper, records = box.DIR / 'helper', host.RUN / 'u3001'
+    process = start('runuser', 'echo ready; exec sleep 60')
+    assert box.line(process) == 'ready\n', box.finish(process)
+    shutil.copy(box.HELPER, helper)
+    gone = f'for i in $(seq 600); do [ -e {records} ] || exec {helper}; sleep 0.1; done'
+    with box.helper_does(f'#!/bin/sh\n{gone}\n'):
+        assert box.sessctl('terminate', 'alice').rc == 0
+        process.wait(20 * host.SLOW)
+    helper.unlink()
+    assert not records.exists()
 
 
 @case(8)
@@ -619,7 +636,8 @@ def a_terminal_with_a_name_of_its_own_keeps_it():
             while b'over' not in seen:
                 seen += os.read(master, 4096)
             text = seen.decode()
-            assert '\r/dev/tty97\r' in text and outside() not in text and 'pts97' not in text, text
+            lines = [line.split('\r')[-1] for line in text.replace('\r\n', '\n').split('\n')]
+            assert '/dev/tty97' in lines and outside() not in text and 'pts97' not in text, text
             os.write(master, b'exit\n')
             process.wait(20 * host.SLOW)
     finally:
