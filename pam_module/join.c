@@ -48,9 +48,10 @@ void box_list_groups(const char *user, gid_t gid, struct sb_groups *ret)
 
 void box_load_nss(void)
 {
-	/* A name nobody has: the look-up goes through every source of its database. The reentrant
-	 * calls leave the application's own static results alone. */
-	static const char nobody[] = "_sessbox-no-such-name";
+	/* A name nobody can have: the look-up loads every source of its database, and each of them
+	 * can say no without looking. The reentrant calls leave the application's own static
+	 * results alone. */
+	static const char nobody[] = "sessbox:nobody";
 	char buf[4096];
 	struct passwd pw, *pw_found;
 	struct group gr, *gr_found;

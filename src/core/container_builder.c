@@ -123,7 +123,12 @@ static int enter_cgroup_namespace(void *ctx)
 	char byte;
 	int fd = -1;
 	size_t n = 1;
-	int r = sb_msg_recv(c->from_helper, &byte, sizeof(byte), &fd, &n);
+	/* Now, while there may be time: mounts need nothing of what is dropped, which counts from
+	 * the next exec on. */
+	int r = drop_privileges();
+	if (r < 0)
+		return r;
+	r = sb_msg_recv(c->from_helper, &byte, sizeof(byte), &fd, &n);
 	if (r == 0 && n != 1)
 		r = -EPROTO;
 	if (r == 0 && setns(fd, CLONE_NEWCGROUP) < 0)
@@ -150,7 +155,5 @@ int sb_creation_become_init(struct sb_creation *c, const struct sb_cgroup_entry 
 	if ((r = sb_plan_build(c->plan, enter_cgroup_namespace, c, err)) < 0 ||
 	    (r = sb_plan_verify(c->plan, err)) < 0)
 		return r;
-	if ((r = drop_privileges()) < 0)
-		return sb_fail(err, r, "drop init's privileges");
 	return exec_init(c, error_pipe, err);
 }

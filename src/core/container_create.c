@@ -110,14 +110,17 @@ static int unshare_cgroup(const struct sb_cgroup_entry *entry)
 	return fd > 0 && fd < 256 ? fd : 0;
 }
 
-/* The limits are in force before the first process is in. */
 static int make_cgroup(void *ctx, struct sb_err *err)
 {
 	struct sb_creation *c = ctx;
-	int r = sb_cgroup_create(c->cg, c->cgroup_name, err);
-	return r < 0 ? r
-		     : sb_session_limits(c->cg, c->cgroup_name, c->request->policy, &c->unsupported,
-					 err);
+	return sb_cgroup_create(c->cg, c->cgroup_name, err);
+}
+
+/* In force before the first process of the tenant is in. */
+static int set_limits(void *ctx, struct sb_err *err)
+{
+	struct sb_creation *c = ctx;
+	return sb_session_limits(c->cg, c->cgroup_name, c->request->policy, &c->unsupported, err);
 }
 
 /*
@@ -342,6 +345,7 @@ const struct sb_step sb_create_steps[SB_CREATE_STEPS] = {
 	/* From here on its builder works beside the helper. */
 	{ "cgroup", make_cgroup, NULL }, /* goes with the user */
 	{ "cgroup namespace", make_cgroup_namespace, NULL },
+	{ "limits", set_limits, NULL },
 	{ "account files", write_accounts, NULL },
 	{ "container record", save_record, NULL },
 };

@@ -51,7 +51,7 @@ struct sb_creation {
 	struct sb_container_record record;
 };
 
-#define SB_CREATE_STEPS 9
+#define SB_CREATE_STEPS 10
 extern const struct sb_step sb_create_steps[SB_CREATE_STEPS];
 
 void sb_creation_init(struct sb_creation *c);

@@ -123,13 +123,37 @@ static int make_parents(const char *target)
 	return 0;
 }
 
+/* Makes what is to be at the target, and the directories above it only if they turn out missing. */
+static int make_with_parents(const struct sb_mount_op *op, int (*make)(const struct sb_mount_op *))
+{
+	int r = make(op);
+	if (r != -ENOENT)
+		return r;
+	r = make_parents(op->target);
+	return r < 0 ? r : make(op);
+}
+
+static int place_dir(const struct sb_mount_op *op)
+{
+	return mkdir(op->target, 0755) < 0 ? -errno : 0;
+}
+
+static int place_file(const struct sb_mount_op *op)
+{
+	cleanup_fd int fd = open(op->target, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444);
+	return fd < 0 ? -errno : 0;
+}
+
+static int place_link(const struct sb_mount_op *op)
+{
+	return symlink(op->link_text ? op->link_text : op->source, op->target) < 0 ? -errno : 0;
+}
+
 static int make_dir(struct sb_mount_op *op)
 {
-	int r = make_parents(op->target);
+	int r = make_with_parents(op, place_dir);
 	if (r < 0)
-		return r;
-	if (mkdir(op->target, 0755) < 0)
-		return errno == EEXIST ? 0 : -errno;
+		return r == -EEXIST ? 0 : r;
 	if (op->uid && chown(op->target, op->uid, op->gid) < 0)
 		return -errno;
 	return chmod(op->target, op->mode) < 0 ? -errno : 0;
@@ -137,28 +161,20 @@ static int make_dir(struct sb_mount_op *op)
 
 static int make_link(struct sb_mount_op *op)
 {
-	int r = make_parents(op->target);
-	if (r < 0)
-		return r;
-	return symlink(op->link_text ? op->link_text : op->source, op->target) < 0 ? -errno : 0;
+	return make_with_parents(op, place_link);
 }
 
-static int make_mount_point(const char *target, bool as_dir)
+static int make_mount_point(const struct sb_mount_op *op, bool as_dir)
 {
-	int r = make_parents(target);
-	if (r < 0)
-		return r;
-	if (as_dir)
-		return mkdir(target, 0755) < 0 && errno != EEXIST ? -errno : 0;
-	cleanup_fd int fd = open(target, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444);
-	return fd < 0 && errno != EEXIST ? -errno : 0;
+	int r = make_with_parents(op, as_dir ? place_dir : place_file);
+	return r == -EEXIST ? 0 : r;
 }
 
 /* Attaches a detached mount at the operation's target. */
 static int attach(const struct sb_mount_op *op, int mount_fd, bool as_dir)
 {
 	if (!(op->flags & SB_OP_GUARDED)) {
-		int r = make_mount_point(op->target, as_dir);
+		int r = make_mount_point(op, as_dir);
 		return r < 0 ? r : sb_mount_attach(mount_fd, AT_FDCWD, op->target);
 	}
 	cleanup_fd int target = sb_op_make_target(op, as_dir);
