@@ -1,19 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 
-#include "container_internal.h"
+#include "container_opening.h"
 #include "sessbox/io.h"
-#include "sessbox/mount.h"
-#include "sessbox/ns.h"
 #include "sessbox/parse.h"
 #include "sessbox/proc.h"
 #include "sessbox/service.h"
 #include "sessbox/str.h"
 #include "sessbox/sys.h"
-#include "sessbox/utmp.h"
 
 #define UNDO_MS 2000
 #define DROP_MS 100
@@ -21,34 +17,16 @@
 #define CONTAINERS_MAX 512
 #define ENDING_MAX 8
 
-/* A login under way. */
-struct opening {
-	struct sb_creation creation; /* request, run_fd, user_fd and cgroup serve the joins, too */
-	struct sb_user_dir user;
-	struct sb_session_record session;
-	struct sb_container_record container;
-	struct sb_session_grant grant;
-	const struct sb_service *service; /* NULL = no row */
-	struct sb_terminal terminal;	  /* that the caller brings */
-	int caller;			  /* pidfd */
-	bool created;			  /* the container is this login's */
-};
-
-static ssize_t count_containers(const struct opening *o);
-
-static const struct sb_policy *policy_of(const struct opening *o)
-{
-	return o->creation.request->policy;
-}
+static ssize_t count_containers(const struct sb_opening *o);
 
 static int take_lock(void *ctx, struct sb_err *err)
 {
-	struct opening *o = ctx;
+	struct sb_opening *o = ctx;
 	o->creation.run_fd = sb_run_open(err);
 	if (o->creation.run_fd < 0)
 		return o->creation.run_fd;
-	int r = sb_user_lock(o->creation.run_fd, policy_of(o)->uid, o->creation.request->deadline,
-			     &o->user, err);
+	int r = sb_user_lock(o->creation.run_fd, sb_opening_policy(o)->uid,
+			     o->creation.request->deadline, &o->user, err);
 	o->creation.user_fd = o->user.fd;
 	/* Who holds the lock may be another login of his. */
 	o->grant.known = r == -ETIMEDOUT || (r == 0 && count_containers(o) != 0);
@@ -58,31 +36,31 @@ static int take_lock(void *ctx, struct sb_err *err)
 /* Also the undo of the cgroup: what is left of the user goes when no container is. */
 static void drop_user(void *ctx)
 {
-	struct opening *o = ctx;
+	struct sb_opening *o = ctx;
 	if (o->user.fd >= 0)
-		sb_user_sweep(o->creation.run_fd, policy_of(o)->uid, &o->user, o->creation.cg,
-			      sb_now_ms() + UNDO_MS);
+		sb_user_sweep(o->creation.run_fd, sb_opening_policy(o)->uid, &o->user,
+			      o->creation.cg, sb_now_ms() + UNDO_MS);
 }
 
 static int find_cgroup(void *ctx, struct sb_err *err)
 {
-	struct opening *o = ctx;
+	struct sb_opening *o = ctx;
 	int r = sb_cgroup_open(NULL, &o->creation.cg, err);
 	if (r < 0)
 		return r;
-	sb_session_place(o->creation.cg, o->user.fd, policy_of(o), o->creation.cgroup_name);
+	sb_session_place(o->creation.cg, o->user.fd, sb_opening_policy(o), o->creation.cgroup_name);
 	return sb_session_check_frozen(o->creation.cg, o->creation.cgroup_name, err);
 }
 
 static int count_sessions(void *ctx, struct sb_err *err)
 {
-	struct opening *o = ctx;
-	return sb_session_check_number(&o->user, policy_of(o), err);
+	struct sb_opening *o = ctx;
+	return sb_session_check_number(&o->user, sb_opening_policy(o), err);
 }
 
 static int note_session(void *ctx, struct sb_err *err)
 {
-	struct opening *o = ctx;
+	struct sb_opening *o = ctx;
 	const struct sb_session_request *q = o->creation.request;
 	struct sb_session_record *rec = &o->session;
 	struct sb_proc proc;
@@ -111,7 +89,7 @@ static int note_session(void *ctx, struct sb_err *err)
 
 static int find_terminal(void *ctx, struct sb_err *err)
 {
-	struct opening *o = ctx;
+	struct sb_opening *o = ctx;
 	const struct sb_session_request *q = o->creation.request;
 	if (!sb_service_has(o->service, SB_SERVICE_BRINGS_TTY))
 		return 0;
@@ -129,7 +107,7 @@ static int find_terminal(void *ctx, struct sb_err *err)
 }
 
 /* Joins the container if its init answers; -EAGAIN = look for another. */
-static int join_container(struct opening *o, uint32_t number, struct sb_err *err)
+static int join_container(struct sb_opening *o, uint32_t number, struct sb_err *err)
 {
 	const struct sb_init_request join = { .version = SB_PROTO_VERSION,
 					      .op = SB_INIT_JOIN,
@@ -142,23 +120,23 @@ static int join_container(struct opening *o, uint32_t number, struct sb_err *err
 		o->session.container = number;
 		return 0;
 	case SB_CONTAINER_SILENT:
-		return sb_fail_plain(err, EBUSY,
-				     "container c%u of '%s' does not answer: sessctl terminate %s",
-				     number, policy_of(o)->user, policy_of(o)->user);
+		return sb_fail_plain(
+			err, EBUSY, "container c%u of '%s' does not answer: sessctl terminate %s",
+			number, sb_opening_policy(o)->user, sb_opening_policy(o)->user);
 	default:
 		sb_close(&o->grant.init);
 		return -EAGAIN;
 	}
 }
 
-static int set_limits(struct opening *o, struct sb_err *err)
+static int set_limits(struct sb_opening *o, struct sb_err *err)
 {
-	return sb_session_limits(o->creation.cg, o->creation.cgroup_name, policy_of(o),
+	return sb_session_limits(o->creation.cg, o->creation.cgroup_name, sb_opening_policy(o),
 				 &o->grant.unsupported, err);
 }
 
 /* With the limits in force before the first process is in. */
-static int make_cgroup(struct opening *o, struct sb_err *err)
+static int make_cgroup(struct sb_opening *o, struct sb_err *err)
 {
 	int r = sb_cgroup_create(o->creation.cg, o->creation.cgroup_name, err);
 	return r < 0 ? r : set_limits(o, err);
@@ -166,13 +144,15 @@ static int make_cgroup(struct opening *o, struct sb_err *err)
 
 /* Is the container, whose record is loaded, for more than one session, and this login one of them?
  */
-static bool is_shared(const struct opening *o)
+static bool is_shared(const struct sb_opening *o)
 {
-	return policy_of(o)->set.scope == SB_SCOPE_USER && o->container.scope == SB_SCOPE_USER;
+	return sb_opening_policy(o)->set.scope == SB_SCOPE_USER &&
+	       o->container.scope == SB_SCOPE_USER;
 }
 
 /* The first container of the user whose init answers. 0, -EAGAIN for none, or an error. */
-static int find_container(struct opening *o, const uint32_t *numbers, size_t n, struct sb_err *err)
+static int find_container(struct sb_opening *o, const uint32_t *numbers, size_t n,
+			  struct sb_err *err)
 {
 	for (size_t i = 0; i < n; i++) {
 		int r = sb_container_load(o->user.fd, numbers[i], &o->container);
@@ -186,7 +166,7 @@ static int find_container(struct opening *o, const uint32_t *numbers, size_t n, 
 	return -EAGAIN;
 }
 
-static int create_container(struct opening *o, struct sb_err *err)
+static int create_container(struct sb_opening *o, struct sb_err *err)
 {
 	struct sb_creation *c = &o->creation;
 	c->session = o->session.id;
@@ -203,14 +183,14 @@ static int create_container(struct opening *o, struct sb_err *err)
 }
 
 /* Without those that turned out to be dead. */
-static ssize_t count_containers(const struct opening *o)
+static ssize_t count_containers(const struct sb_opening *o)
 {
 	cleanup_free uint32_t *numbers = NULL;
 	return sb_container_list(o->user.fd, &numbers);
 }
 
 /* Each keeps an init and a tree outside of the tenant's limits until it has ended. */
-static ssize_t count_ending(const struct opening *o)
+static ssize_t count_ending(const struct sb_opening *o)
 {
 	cleanup_free uint32_t *numbers = NULL;
 	ssize_t n = sb_container_list(o->user.fd, &numbers), ending = 0;
@@ -223,19 +203,20 @@ static ssize_t count_ending(const struct opening *o)
 }
 
 /* Only a container that was dead has kept him in another place than the policy's. */
-static void move_if_out(struct opening *o)
+static void move_if_out(struct sb_opening *o)
 {
 	struct sb_creation *c = &o->creation;
 	char wanted[SB_CGROUP_NAME_MAX];
-	sb_cgroup_tenant(wanted, policy_of(o)->uid, policy_of(o)->budget);
+	sb_cgroup_tenant(wanted, sb_opening_policy(o)->uid, sb_opening_policy(o)->budget);
 	if (strcmp(wanted, c->cgroup_name) != 0 && count_containers(o) == 0 &&
-	    sb_cgroup_destroy_tenant(c->cg, policy_of(o)->uid, sb_now_ms() + DROP_MS, NULL) == 0)
+	    sb_cgroup_destroy_tenant(c->cg, sb_opening_policy(o)->uid, sb_now_ms() + DROP_MS,
+				     NULL) == 0)
 		sb_copy(c->cgroup_name, sizeof(c->cgroup_name), wanted);
 }
 
 static int find_or_create(void *ctx, struct sb_err *err)
 {
-	struct opening *o = ctx;
+	struct sb_opening *o = ctx;
 	cleanup_free uint32_t *numbers = NULL;
 	ssize_t n = sb_container_list(o->user.fd, &numbers);
 	if (n < 0)
@@ -252,7 +233,7 @@ static int find_or_create(void *ctx, struct sb_err *err)
 	if (n >= CONTAINERS_MAX || (n >= ENDING_MAX && count_ending(o) >= ENDING_MAX))
 		return sb_fail_plain(err, EBUSY,
 				     "'%s' has %zd containers, too many of them still ending",
-				     policy_of(o)->user, n);
+				     sb_opening_policy(o)->user, n);
 	o->creation.number = n > 0 ? numbers[n - 1] + 1 : 1;
 	move_if_out(o);
 	return create_container(o, err);
@@ -261,7 +242,7 @@ static int find_or_create(void *ctx, struct sb_err *err)
 /* One made for this login alone ends at once; from another this session is taken out. */
 static void leave(void *ctx)
 {
-	struct opening *o = ctx;
+	struct sb_opening *o = ctx;
 	const struct sb_init_request leave_it = { .version = SB_PROTO_VERSION,
 						  .op = SB_INIT_LEAVE,
 						  .session = o->session.id };
@@ -276,13 +257,13 @@ static void leave(void *ctx)
 
 static int await_container(void *ctx, struct sb_err *err)
 {
-	struct opening *o = ctx;
+	struct sb_opening *o = ctx;
 	return o->created ? sb_creation_await(&o->creation, err) : 0;
 }
 
 static int drop_leftovers(void *ctx, struct sb_err *err)
 {
-	struct opening *o = ctx;
+	struct sb_opening *o = ctx;
 	int r = sb_session_drop_dead(&o->user);
 	return r < 0 ? sb_fail(err, r, "read the records") : 0;
 }
@@ -290,9 +271,9 @@ static int drop_leftovers(void *ctx, struct sb_err *err)
 /* Limits that have changed since the container's last login are set live. */
 static int refresh_joined(void *ctx, struct sb_err *err)
 {
-	struct opening *o = ctx;
+	struct sb_opening *o = ctx;
 	struct sb_container_record *rec = &o->container;
-	const struct sb_policy *policy = policy_of(o);
+	const struct sb_policy *policy = sb_opening_policy(o);
 	if (strcmp(rec->limits_hash, policy->limits_hash) != 0) {
 		char name[16];
 		int r = set_limits(o, err);
@@ -313,142 +294,15 @@ static int refresh_joined(void *ctx, struct sb_err *err)
 
 static int save_session(void *ctx, struct sb_err *err)
 {
-	struct opening *o = ctx;
-	int r = sb_session_save(o->user.fd, &o->session, policy_of(o)->gid);
+	struct sb_opening *o = ctx;
+	int r = sb_session_save(o->user.fd, &o->session, sb_opening_policy(o)->gid);
 	return r < 0 ? sb_fail(err, r, "write the session's record") : 0;
 }
 
 static void remove_session(void *ctx)
 {
-	struct opening *o = ctx;
+	struct sb_opening *o = ctx;
 	sb_session_forget(&o->user, o->session.id);
-}
-
-/*
- * What stands in for the host's login records in the caller's private tree: for utmp a file, whose
- * records sshd uses again for each terminal; for wtmp, which would grow at the tenant's will on the
- * host's memory, nothing: the host's pair is made from our own record.
- */
-static int make_scratch(void *ctx, struct sb_err *err)
-{
-	struct opening *o = ctx;
-	const struct sb_clone how = { .attr = MOUNT_ATTR_NOSUID };
-	char name[48];
-	if (!sb_service_has(o->service, SB_SERVICE_SCRATCH))
-		return 0;
-	if (access(SB_WTMP_FILE, F_OK) == 0) {
-		o->grant.wtmp = sb_mount_clone(AT_FDCWD, "/dev/null", &how);
-		if (o->grant.wtmp < 0)
-			return sb_fail(err, o->grant.wtmp, "clone /dev/null");
-	}
-	if (access(SB_UTMP_FILE, F_OK) < 0)
-		return 0;
-	snprintf(name, sizeof(name), "sessions/%u-utmp", o->session.id);
-	cleanup_fd int fd =
-		openat(o->user.fd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-	o->grant.utmp = fd < 0 ? -errno : sb_mount_clone(fd, "", &how);
-	return o->grant.utmp < 0 ? sb_fail(err, o->grant.utmp, "make the scratch utmp") : 0;
-}
-
-/*
- * The one look into a container's tree that root takes by name: /dev and /dev/pts are root's and
- * were mounted by us; links are refused all the same.
- */
-static int clone_devpts(void)
-{
-	const struct open_how how = { .flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
-				      .resolve = RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS };
-	const struct sb_clone clone = { .attr = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC };
-	cleanup_fd int pts = sys_openat2(AT_FDCWD, "/dev/pts", &how);
-	return pts < 0 ? -errno : sb_mount_clone(pts, "", &clone);
-}
-
-/* Both ways: the caller sees the container's terminals, the container the caller's. */
-static int share_terminals(void *ctx, struct sb_err *err)
-{
-	struct opening *o = ctx;
-	bool makes = sb_service_has(o->service, SB_SERVICE_MAKES_PTS);
-	if (!makes && o->terminal.mount < 0)
-		return 0;
-	cleanup_fd int host = sb_ns_open(getpid(), "mnt");
-	if (host < 0 || setns(o->grant.init, CLONE_NEWNS) < 0)
-		return sb_fail(err, host < 0 ? host : errno, "look into the container");
-	if (makes)
-		o->grant.devpts = clone_devpts();
-	/* Without it the login goes on. */
-	if (o->terminal.mount >= 0)
-		sb_terminal_attach(&o->terminal);
-	if (setns(host, CLONE_NEWNS) < 0)
-		return sb_fail(err, errno, "return to the host's mount namespace");
-	return makes && o->grant.devpts < 0
-		       ? sb_fail(err, o->grant.devpts, "clone the container's devpts")
-		       : 0;
-}
-
-static void parse_groups(struct sb_session_grant *grant, const char *text)
-{
-	char *end;
-	for (; *text && grant->n_groups < SB_GROUPS_MAX; text = *end ? end + 1 : end)
-		grant->groups[grant->n_groups++] = (uint32_t)strtoul(text, &end, 10);
-}
-
-static int fill_grant(void *ctx, struct sb_err *err)
-{
-	struct opening *o = ctx;
-	char wanted[SB_CGROUP_NAME_MAX];
-	sb_cgroup_tenant(wanted, policy_of(o)->uid, policy_of(o)->budget);
-	o->grant.stays = strcmp(wanted, o->creation.cgroup_name) != 0;
-	o->grant.session = o->session.id;
-	o->grant.ns_flags = o->container.ns_flags & ~(uint32_t)CLONE_NEWPID;
-	parse_groups(&o->grant, o->container.groups);
-	const struct sb_limits *limits = &policy_of(o)->set.limits;
-	/* In the first of his containers nobody can have used anything up. */
-	if (o->session.container > 1 || !o->created)
-		o->grant.rescue = sb_rescue_needed(o->creation.cg, o->creation.cgroup_name, limits);
-	if (o->grant.rescue)
-		return sb_rescue_open(o->creation.cg, policy_of(o)->uid, limits, &o->grant.cgroup,
-				      err);
-	return sb_cgroup_entry_open(o->creation.cg, o->creation.cgroup_name, true, &o->grant.cgroup,
-				    err);
-}
-
-/* Limits that end while he is in end by themselves. That they do is not worth a login. */
-static int watch_end(void *ctx, struct sb_err *err)
-{
-	struct opening *o = ctx;
-	(void)err;
-	if (policy_of(o)->until)
-		sb_timer_ensure(o->creation.run_fd, policy_of(o)->until);
-	return 0;
-}
-
-static int write_utmp(void *ctx, struct sb_err *err)
-{
-	struct opening *o = ctx;
-	const struct sb_session_request *q = o->creation.request;
-	bool lines = sb_service_has(o->service, SB_SERVICE_LINE);
-	const struct sb_utmp_login login = { .session = o->session.id,
-					     .caller = q->caller,
-					     .user = q->policy->user,
-					     .host = q->from,
-					     .line = lines ? o->terminal.line : NULL };
-	(void)err;
-	if (lines ? !*o->terminal.line : !sb_service_has(o->service, SB_SERVICE_SCRATCH))
-		return 0;
-	o->grant.unrecorded = sb_utmp_login(&login) < 0;
-	return 0;
-}
-
-/* Init ends the container all the same; what is missing without a keeper is the warning. */
-static int start_keeper(void *ctx, struct sb_err *err)
-{
-	struct opening *o = ctx;
-	uint64_t runtime_ms = policy_of(o)->set.runtime_max_ms;
-	(void)err;
-	if (o->created && runtime_ms < SB_FOREVER_MS)
-		sb_keeper_start(o->user.fd, o->session.container, policy_of(o)->uid, o->grant.init,
-				runtime_ms);
-	return 0;
 }
 
 static const struct sb_step open_steps[] = {
@@ -461,14 +315,14 @@ static const struct sb_step open_steps[] = {
 	{ "leftovers", drop_leftovers, NULL },
 	{ "refresh", refresh_joined, NULL },
 	{ "session record", save_session, remove_session },
-	{ "scratch records", make_scratch, NULL },
-	{ "grant", fill_grant, NULL },
-	{ "end of limits", watch_end, NULL },
-	{ "login record", write_utmp, NULL },
+	{ "scratch records", sb_grant_scratch, NULL },
+	{ "grant", sb_grant_fill, NULL },
+	{ "end of limits", sb_grant_watch_end, NULL },
+	{ "login record", sb_grant_login_record, NULL },
 	/* While a new container was being built all else has been done. */
 	{ "container is up", await_container, NULL },
-	{ "keeper", start_keeper, NULL },
-	{ "terminals", share_terminals, NULL },
+	{ "keeper", sb_grant_keeper, NULL },
+	{ "terminals", sb_grant_terminals, NULL },
 };
 
 const struct sb_step_table sb_session_tables[] = {
@@ -477,27 +331,19 @@ const struct sb_step_table sb_session_tables[] = {
 };
 const size_t sb_session_tables_n = SB_ARRAY_SIZE(sb_session_tables);
 
-void sb_session_grant_close(struct sb_session_grant *grant)
-{
-	int *fds[] = { &grant->init, &grant->devpts, &grant->utmp, &grant->wtmp };
-	for (size_t i = 0; i < SB_ARRAY_SIZE(fds); i++)
-		sb_close(fds[i]);
-	sb_cgroup_entry_close(&grant->cgroup);
-}
-
 int sb_session_open(const struct sb_session_request *request, struct sb_session_grant *ret,
 		    struct sb_err *err)
 {
-	struct opening o = { .creation = { .request = request, .run_fd = -1, .user_fd = -1 },
-			     .user = { -1, -1 },
-			     .grant = { .init = -1,
-					.devpts = -1,
-					.utmp = -1,
-					.wtmp = -1,
-					.cgroup = { .clone_fd = -1 } },
-			     .service = sb_service_find(request->service),
-			     .terminal = { .mount = -1 },
-			     .caller = -1 };
+	struct sb_opening o = { .creation = { .request = request, .run_fd = -1, .user_fd = -1 },
+				.user = { -1, -1 },
+				.grant = { .init = -1,
+					   .devpts = -1,
+					   .utmp = -1,
+					   .wtmp = -1,
+					   .cgroup = { .clone_fd = -1 } },
+				.service = sb_service_find(request->service),
+				.terminal = { .mount = -1 },
+				.caller = -1 };
 	sb_creation_init(&o.creation);
 	int r = sb_steps_run(open_steps, SB_ARRAY_SIZE(open_steps), &o, err);
 	if (r < 0)
