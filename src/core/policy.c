@@ -1,216 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "sessbox/policy.h"
+#include "policy_internal.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
-#include <time.h>
 
 #include "sessbox/parse.h"
 
-/* How a class matched; a higher one beats a lower one. */
-enum level { LEVEL_NONE, LEVEL_UID, LEVEL_GROUP, LEVEL_USER };
-
-enum contain { CONTAIN_UNSET, CONTAIN_NO, CONTAIN_YES };
-
-struct candidate {
-	const struct sb_class *class;
-	enum level level;     /* by what is known */
-	enum level by_group;  /* what a group makes of it */
-	enum contain contain; /* what it sets */
-	bool may_add;	      /* a group may raise it to by_group */
-	bool may_exclude;     /* a group may take it away */
-};
-
-struct resolver {
-	const struct sb_config *config;
-	const struct sb_login *login;
-	struct candidate *candidates; /* all classes but [Defaults], in order */
-	size_t n;
-	const struct sb_class *defaults;
-	struct sb_strv members; /* answers of in_group */
-	struct sb_strv strangers;
-	struct sb_err *err;
-};
-
-/* "!name" or "name" in a list, with the "!" as asked for. */
-static bool lists(const struct sb_strv *list, bool excluded, const char *name)
-{
-	for (size_t i = 0; i < list->n; i++) {
-		const char *word = list->v[i];
-		if ((word[0] == '!') == excluded && strcmp(word + excluded, name) == 0)
-			return true;
-	}
-	return false;
-}
-
-static bool lists_uid(const struct sb_strv *list, bool excluded, uid_t uid)
-{
-	for (size_t i = 0; i < list->n; i++) {
-		const char *word = list->v[i];
-		uid_t first, last;
-		if ((word[0] == '!') == excluded &&
-		    sb_parse_uid_range(word + excluded, &first, &last) == 0 && first <= uid &&
-		    uid <= last)
-			return true;
-	}
-	return false;
-}
-
-static bool has_any(const struct sb_strv *list, bool excluded)
-{
-	for (size_t i = 0; i < list->n; i++)
-		if ((list->v[i][0] == '!') == excluded)
-			return true;
-	return false;
-}
-
-static bool matches_service(const struct sb_strv *services, const char *service)
-{
-	if (services->n == 0)
-		return true;
-	if (!service || lists(services, true, service))
-		return false;
-	return lists(services, false, service) || !has_any(services, false);
-}
-
-static enum contain class_contain(const struct sb_class *class)
-{
-	struct sb_settings set = { 0 };
-	enum contain contain = CONTAIN_UNSET;
-	for (size_t i = 0; i < class->n; i++) {
-		const struct sb_entry *e = &class->entries[i];
-		if (strcmp(e->key->name, "Contain") != 0)
-			continue;
-		sb_config_parse_value(e->key, e->text, &set, NULL);
-		contain = set.contain ? CONTAIN_YES : CONTAIN_NO;
-	}
-	return contain;
-}
-
-static bool has_ended(const struct sb_class *class, const struct sb_login *login)
-{
-	uint64_t until = sb_class_until(class);
-	uint64_t now = login->now ? login->now : (uint64_t)time(NULL);
-	return until && until <= now;
-}
-
-/* A section that `sessctl limit` writes. */
-static bool is_limit_class(const struct sb_class *class)
-{
-	static const char prefix[] = "limit-";
-	uint64_t uid;
-	uid_t of;
-	return sb_class_is_for(class, &of) ||
-	       (strncmp(class->name, prefix, strlen(prefix)) == 0 &&
-		sb_parse_u64(class->name + strlen(prefix), &uid) == 0);
-}
-
-/* Everything that can be said of a class without groups. */
-static struct candidate judge(const struct sb_class *class, const struct sb_login *login)
-{
-	const struct sb_match *m = &class->match;
-	struct candidate c = { .class = class, .by_group = LEVEL_GROUP };
-	if (has_ended(class, login) || !matches_service(&m->services, login->service) ||
-	    lists(&m->users, true, login->user) || lists_uid(&m->uids, true, login->uid))
-		return c;
-	if (lists(&m->users, false, login->user))
-		c.level = LEVEL_USER;
-	else if (lists_uid(&m->uids, false, login->uid))
-		c.level = LEVEL_UID;
-	if (is_limit_class(class)) {
-		c.by_group = LEVEL_USER;
-		c.level = c.level == LEVEL_NONE ? LEVEL_NONE : LEVEL_USER;
-	}
-	c.may_add = c.level < c.by_group && has_any(&m->groups, false);
-	c.may_exclude = has_any(&m->groups, true);
-	c.contain = class_contain(class);
-	return c;
-}
-
-static int judge_all(struct resolver *r)
-{
-	r->candidates = calloc(r->config->n + 1, sizeof(*r->candidates));
-	if (!r->candidates)
-		return sb_fail(r->err, ENOMEM, "resolve the policy");
-	for (size_t i = 0; i < r->config->n; i++) {
-		const struct sb_class *class = &r->config->classes[i];
-		if (strcmp(class->name, SB_CLASS_DEFAULTS) == 0)
-			r->defaults = class;
-		else
-			r->candidates[r->n++] = judge(class, r->login);
-	}
-	return 0;
-}
-
-/* From the strongest match down: can the answer still be "yes"? */
-static bool may_be_contained(const struct resolver *r)
-{
-	if (r->login->uid == 0)
-		return false;
-	for (enum level level = LEVEL_USER; level > LEVEL_NONE; level--) {
-		for (size_t i = r->n; i-- > 0;) {
-			const struct candidate *c = &r->candidates[i];
-			bool sure = c->level == level && !c->may_exclude;
-			bool possible = c->level == level || (c->may_add && c->by_group == level);
-			if (possible && c->contain == CONTAIN_YES)
-				return true;
-			if (sure && c->contain == CONTAIN_NO)
-				return false;
-		}
-	}
-	return r->defaults && class_contain(r->defaults) == CONTAIN_YES;
-}
-
-static int ask(struct resolver *r, const char *group)
-{
-	if (!r->login->in_group || sb_strv_has(&r->strangers, group))
-		return 0;
-	if (sb_strv_has(&r->members, group))
-		return 1;
-	int in = r->login->in_group(r->login, group, r->login->ctx);
-	if (in < 0)
-		return sb_fail(r->err, in, "look up whether '%s' is in group '%s'", r->login->user,
-			       group);
-	if (sb_strv_add(in ? &r->members : &r->strangers, group) < 0)
-		return sb_fail(r->err, ENOMEM, "resolve the policy");
-	return in > 0;
-}
-
-static int ask_any(struct resolver *r, const struct sb_strv *groups, bool excluded)
-{
-	int in = 0;
-	for (size_t i = 0; in == 0 && i < groups->n; i++)
-		if ((groups->v[i][0] == '!') == excluded)
-			in = ask(r, groups->v[i] + excluded);
-	return in;
-}
-
-static int settle(struct resolver *r, struct candidate *c)
-{
-	const struct sb_strv *groups = &c->class->match.groups;
-	int in = c->may_add ? ask_any(r, groups, false) : 0;
-	if (in > 0)
-		c->level = c->by_group;
-	if (in >= 0 && c->level > LEVEL_NONE) {
-		in = ask_any(r, groups, true);
-		c->level = in > 0 ? LEVEL_NONE : c->level;
-	}
-	return in < 0 ? in : 0;
-}
-
-static int settle_all(struct resolver *r)
-{
-	int e = 0;
-	if (!may_be_contained(r))
-		return 0;
-	for (size_t i = 0; e == 0 && i < r->n; i++)
-		e = settle(r, &r->candidates[i]);
-	return e;
-}
-
 /* Notes what an entry hides or extends. */
-static int note_old(const struct resolver *r, struct sb_origin *o, const struct sb_entry *entry)
+static int note_old(const struct sb_resolver *r, struct sb_origin *o, const struct sb_entry *entry)
 {
 	cleanup_free char *note = NULL;
 	const char *extended = entry->append ? ", extended" : "";
@@ -225,8 +23,8 @@ static int note_old(const struct resolver *r, struct sb_origin *o, const struct 
 	return n < 0 ? -ENOMEM : note ? sb_strv_add(&o->overrode, note) : 0;
 }
 
-static int apply_entry(const struct resolver *r, struct sb_origin *o, const struct sb_class *class,
-		       const struct sb_entry *entry)
+static int apply_entry(const struct sb_resolver *r, struct sb_origin *o,
+		       const struct sb_class *class, const struct sb_entry *entry)
 {
 	char *text = NULL;
 	int e = note_old(r, o, entry);
@@ -268,7 +66,8 @@ static bool has_budget(const struct sb_class *class)
 	return false;
 }
 
-static int apply_class(const struct resolver *r, struct sb_policy *p, const struct sb_class *class)
+static int apply_class(const struct sb_resolver *r, struct sb_policy *p,
+		       const struct sb_class *class)
 {
 	int e = has_budget(class) ? begin_budget(p, class) : 0;
 	for (size_t i = 0; e == 0 && i < class->n; i++) {
@@ -305,19 +104,19 @@ static void note_until(struct sb_policy *p, const struct sb_class *class)
 }
 
 /* Weakest first, so that the last word is the strongest's. */
-static int apply_all(const struct resolver *r, struct sb_policy *p)
+static int apply_all(const struct sb_resolver *r, struct sb_policy *p)
 {
 	const char *name = SB_CLASS_DEFAULTS;
 	int e = apply_presets(p);
 	if (e == 0 && r->defaults)
 		e = apply_class(r, p, r->defaults);
-	for (enum level level = LEVEL_UID; level <= LEVEL_USER; level++) {
+	for (enum sb_level level = SB_LEVEL_UID; level <= SB_LEVEL_USER; level++) {
 		for (size_t i = 0; e == 0 && i < r->n; i++) {
 			if (r->candidates[i].level != level)
 				continue;
 			e = apply_class(r, p, r->candidates[i].class);
 			note_until(p, r->candidates[i].class);
-			if (!is_limit_class(r->candidates[i].class))
+			if (!sb_class_is_limit(r->candidates[i].class))
 				name = r->candidates[i].class->name;
 		}
 	}
@@ -375,7 +174,7 @@ static void hash_all(struct sb_policy *p)
 	sb_format(p->limits_hash, sizeof(p->limits_hash), "%016" PRIx64, limits);
 }
 
-static int build(const struct resolver *r, struct sb_policy **ret)
+static int build(const struct sb_resolver *r, struct sb_policy **ret)
 {
 	cleanup_policy struct sb_policy *p = calloc(1, sizeof(*p));
 	if (!p || !(p->origins = calloc(sb_keys_n, sizeof(*p->origins))) ||
@@ -395,10 +194,8 @@ int sb_policy_resolve(const struct sb_config *config, const struct sb_login *log
 		      struct sb_policy **ret, struct sb_err *err)
 {
 	struct sb_err scratch;
-	struct resolver r = { .config = config, .login = login, .err = err ? err : &scratch };
-	int e = judge_all(&r);
-	if (e == 0)
-		e = settle_all(&r);
+	struct sb_resolver r = { .config = config, .login = login, .err = err ? err : &scratch };
+	int e = sb_resolver_match(&r);
 	if (e == 0)
 		e = build(&r, ret);
 	free(r.candidates);
