@@ -109,13 +109,25 @@ static int open_writable(int dev)
 	return sb_steal_fd(&fd);
 }
 
+/* Tells a place made here from the mount point of a node that DeviceAllow= names. */
+#define PLACE_MODE 0600
+
 static int make_place(int dev, const char *name)
 {
 	cleanup_fd int writable = open_writable(dev);
 	if (writable < 0)
 		return writable;
-	cleanup_fd int fd = openat(writable, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	cleanup_fd int fd =
+		openat(writable, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, PLACE_MODE);
 	return fd < 0 ? -errno : 0;
+}
+
+/* writable is /dev without what is mounted in it. */
+static bool is_place(int writable, const char *name)
+{
+	struct stat st;
+	return fstatat(writable, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       (st.st_mode & 07777) == PLACE_MODE;
 }
 
 static void take_off(int dev, const char *name)
@@ -151,11 +163,10 @@ static void detach(const char *line)
 	cleanup_fd int dev = open_dev();
 	cleanup_fd int writable = dev < 0 ? -1 : open_writable(dev);
 	name_inside(line, name, sizeof(name));
-	if (dev < 0)
+	if (writable < 0 || !is_place(writable, name))
 		return;
 	take_off(dev, name);
-	if (writable >= 0)
-		unlinkat(writable, name, 0);
+	unlinkat(writable, name, 0);
 }
 
 void sb_terminal_detach(int init, const char *line)

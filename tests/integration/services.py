@@ -620,31 +620,52 @@ def a_login_that_reopens_its_terminal_is_refused_on_a_pts():
     host.log_has(mark, 'opens its terminal by name')
 
 
-@case(8)
-@contains('login')
-def a_terminal_with_a_name_of_its_own_keeps_it():
-    """As a virtual terminal or a serial line has it, here imitated by a bind."""
+@contextlib.contextmanager
+def terminal_of_its_own():
+    """As a virtual terminal or a serial line is, here imitated by a bind: its name, and the other end."""
     place = Path('/dev/tty97')
     master, slave = os.openpty()
     place.touch()
     box.run('mount', '--bind', os.ttyname(slave), str(place))
     try:
-        with login_of_util_linux(), open(place, 'r+b', buffering=0) as tty:
-            process = box.client(['setsid', '-c', 'login', '-f', 'alice'], stdin=tty, stdout=tty, stderr=tty)
-            os.write(master, b'tty; readlink /proc/self/ns/pid; ls /dev; echo o""ver\n')
-            seen = b''
-            while b'over' not in seen:
-                seen += os.read(master, 4096)
-            text = seen.decode()
-            lines = [line.split('\r')[-1] for line in text.replace('\r\n', '\n').split('\n')]
-            assert '/dev/tty97' in lines and outside() not in text and 'pts97' not in text, text
-            os.write(master, b'exit\n')
-            process.wait(20 * host.SLOW)
+        yield str(place), master
     finally:
         os.close(master)
         os.close(slave)
         box.run('umount', '-l', str(place))
         place.unlink()
+
+
+def login_on(place, master, command):
+    """What one sees there of a login that gives a command and leaves."""
+    with login_of_util_linux(), open(place, 'r+b', buffering=0) as tty:
+        process = box.client(['setsid', '-c', 'login', '-f', 'alice'], stdin=tty, stdout=tty, stderr=tty)
+        os.write(master, f'{command}; echo o""ver\n'.encode())
+        seen = b''
+        while b'over' not in seen:
+            seen += os.read(master, 4096)
+        os.write(master, b'exit\n')
+        process.wait(20 * host.SLOW)
+    return seen.decode()
+
+
+@case(8)
+@contains('login')
+def a_terminal_with_a_name_of_its_own_keeps_it():
+    with terminal_of_its_own() as (place, master):
+        text = login_on(place, master, 'tty; readlink /proc/self/ns/pid; ls /dev')
+    lines = [line.split('\r')[-1] for line in text.replace('\r\n', '\n').split('\n')]
+    assert place in lines and outside() not in text and 'pts97' not in text, text
+
+
+@case(8)
+@contains('login')
+def an_allowed_device_that_was_his_terminal_stays():
+    with terminal_of_its_own() as (place, master):
+        box.config(tenants={'DeviceAllow': place})
+        with box.session('alice') as alice:
+            text = login_on(place, master, 'tty')
+            assert place in text and alice(f'ls {place}').out == f'{place}\n', text
 
 
 # cron and at: daemons of the test's, and a mailer that puts what it gets into the user's box
