@@ -82,6 +82,18 @@ static void parse_groups(struct sb_session_grant *grant, const char *text)
 		grant->groups[grant->n_groups++] = (uint32_t)strtoul(text, &end, 10);
 }
 
+/* His own cgroup may be full, or that of the class whose budget he lives on. */
+static enum sb_rescue find_rescue(const struct sb_opening *o)
+{
+	const struct sb_settings *set = &sb_opening_policy(o)->set;
+	const char *group = o->creation.cgroup_name;
+	char class[SB_CGROUP_NAME_MAX];
+	enum sb_rescue rescue = sb_rescue_needed(o->creation.cg, group, &set->limits);
+	if (rescue || o->grant.stays || !sb_cgroup_above(group, class))
+		return rescue;
+	return sb_rescue_needed(o->creation.cg, class, &set->budget);
+}
+
 int sb_grant_fill(void *ctx, struct sb_err *err)
 {
 	struct sb_opening *o = ctx;
@@ -92,9 +104,9 @@ int sb_grant_fill(void *ctx, struct sb_err *err)
 	o->grant.ns_flags = o->container.ns_flags & ~(uint32_t)CLONE_NEWPID;
 	parse_groups(&o->grant, o->container.groups);
 	const struct sb_limits *limits = &sb_opening_policy(o)->set.limits;
-	/* In the first of his containers nobody can have used anything up. */
+	/* Who has just got his first container has nothing that he could end. */
 	if (o->session.container > 1 || !o->created)
-		o->grant.rescue = sb_rescue_needed(o->creation.cg, o->creation.cgroup_name, limits);
+		o->grant.rescue = find_rescue(o);
 	if (o->grant.rescue)
 		return sb_rescue_open(o->creation.cg, sb_opening_policy(o)->uid, limits,
 				      &o->grant.cgroup, err);

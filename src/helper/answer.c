@@ -108,11 +108,11 @@ static const struct {
 	const char *to_user;
 } rescues[] = {
 	[SB_RESCUE_TASKS] = { "TasksMax",
-			      "You have as many processes as you may have: this is a small "
-			      "session beside them, to look for and end some." },
-	[SB_RESCUE_MEMORY] = { "MemoryMax",
-			       "Your memory is used up: this is a small session beside it, "
-			       "to look for and end processes." },
+			      "There is no room for more processes: this is a small session beside "
+			      "them, to look for and end some." },
+	[SB_RESCUE_MEMORY] = { "MemoryMax", "There is no memory left: this is a small session "
+					    "beside it, to look "
+					    "for and end processes." },
 };
 
 static void tell_rescue(struct sb_answer *answer)

@@ -373,8 +373,8 @@ def thaw_thaws_what_was_frozen_by_hand():
 
 # the rescue lane
 
-PROCESSES = 'You have as many processes as you may have'
-MEMORY = 'Your memory is used up'
+PROCESSES = 'There is no room for more processes'
+MEMORY = 'There is no memory left'
 
 
 def lanes():
@@ -417,6 +417,25 @@ def a_login_beside_a_fork_bomb_is_rescued():
         box.finish(held)
         term.send('exit\n')
         term.closed()
+    ended(before)
+
+
+@case(10)
+def a_login_into_a_full_class_is_rescued():
+    """For one who has processes in it; another has none that he could end."""
+    config(ClassTasksMax='40')
+    before = host.snapshot()
+    held = box.client(box.argv('alice', BOMB))
+    host.wait_for('alice is in', lambda: box.sessions('alice'))
+    host.wait_for('no more room', lambda: host.tasks('alice') >= 39)
+    term = rescued(PROCESSES)
+    assert box.ssh('bob', 'true').rc
+    term.run('while pkill -KILL python3; do :; done')
+    host.wait_for('the bomb is gone', lambda: host.tasks('alice') < 10)
+    assert box.ssh('alice', 'exit 3') == (3, '', '') and box.ssh('bob', 'exit 3') == (3, '', '')
+    box.finish(held)
+    term.send('exit\n')
+    term.closed()
     ended(before)
 
 
