@@ -89,52 +89,49 @@ static int put_link(int tree_fd, const char *name, const char *text)
 	return renameat(tree_fd, ".new", tree_fd, name) < 0 ? -errno : 0;
 }
 
-static int add_links(int host_fd, int tree_fd)
+static int each_name(int dir_fd, int host_fd, int tree_fd,
+		     int (*visit)(int host_fd, int tree_fd, const char *name))
 {
-	int fd = openat(host_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), r = 0;
 	cleanup_dir DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	if (!dir)
 		return -errno;
-	for (struct dirent *e; (e = readdir(dir));) {
-		char text[PATH_MAX];
-		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
-			continue;
-		int r = link_text(host_fd, e->d_name, text, sizeof(text));
-		if (r == 0 && text[0])
-			r = put_link(tree_fd, e->d_name, text);
-		if (r < 0 && r != -ENOENT)
-			return r;
-	}
+	for (struct dirent *e; r == 0 && (e = readdir(dir));)
+		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+			r = visit(host_fd, tree_fd, e->d_name);
+	return r;
+}
+
+static int add_link(int host_fd, int tree_fd, const char *name)
+{
+	char text[PATH_MAX];
+	int r = link_text(host_fd, name, text, sizeof(text));
+	if (r == 0 && text[0])
+		r = put_link(tree_fd, name, text);
+	return r == -ENOENT ? 0 : r; /* gone meanwhile */
+}
+
+static int drop_link(int host_fd, int tree_fd, const char *name)
+{
+	char text[PATH_MAX];
+	int r = link_text(host_fd, name, text, sizeof(text));
+	bool gone = r == -ENOENT || (r == 0 && !text[0]);
+	return gone && unlinkat(tree_fd, name, 0) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+static int add_links(int host_fd, int tree_fd)
+{
+	int r = each_name(host_fd, host_fd, tree_fd, add_link);
 	/* The generated ones are there even if the host has none. */
-	for (size_t i = 0; i < SB_ARRAY_SIZE(special); i++) {
-		char text[PATH_MAX];
-		if (special[i].kind != ETC_GENERATED)
-			continue;
-		int r = link_text(host_fd, special[i].name, text, sizeof(text));
-		if (r == 0)
-			r = put_link(tree_fd, special[i].name, text);
-		if (r < 0)
-			return r;
-	}
-	return 0;
+	for (size_t i = 0; r == 0 && i < SB_ARRAY_SIZE(special); i++)
+		if (special[i].kind == ETC_GENERATED)
+			r = add_link(host_fd, tree_fd, special[i].name);
+	return r;
 }
 
 static int drop_links(int host_fd, int tree_fd)
 {
-	int fd = openat(tree_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	cleanup_dir DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	if (!dir)
-		return -errno;
-	for (struct dirent *e; (e = readdir(dir));) {
-		char text[PATH_MAX];
-		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
-			continue;
-		int r = link_text(host_fd, e->d_name, text, sizeof(text));
-		bool gone = r == -ENOENT || (r == 0 && !text[0]);
-		if (gone && unlinkat(tree_fd, e->d_name, 0) < 0 && errno != ENOENT)
-			return -errno;
-	}
-	return 0;
+	return each_name(tree_fd, host_fd, tree_fd, drop_link);
 }
 
 /* A directory changed twice within one clock tick has one time for both: look again next time. */
