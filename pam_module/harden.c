@@ -280,9 +280,12 @@ static int own_keyring(const struct box *box, struct box_error *error)
 	if (old < 0 && errno == ENOSYS)
 		return 0;
 	long ring = syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL);
-	if (ring < 0 || ring == old ||
-	    syscall(SYS_keyctl, KEYCTL_CHOWN, ring, box->uid, (gid_t)-1) < 0)
+	if (ring < 0 || ring == old)
 		return box_fail(error, "join a session keyring");
+	/* A user's keys are counted, for a while those of ended sessions, too. What is too much for
+	 * him stays root's: he has it as its possessor. */
+	if (syscall(SYS_keyctl, KEYCTL_CHOWN, ring, box->uid, (gid_t)-1) < 0 && errno != EDQUOT)
+		return box_fail(error, "give the session keyring away");
 	return 0;
 }
 

@@ -90,3 +90,15 @@ def groups_are_none_of_a_tenant_who_only_asks():
         with box.session('alice') as alice:
             assert alice(f'cat {path}').out == 'secret\n'
             assert alice(f'cat {other}').rc != 0
+
+
+@case(12)
+def one_whose_keys_are_used_up_gets_in():
+    """Each session has a keyring, which counts among its user's keys."""
+    with box.session('alice') as alice:
+        try:
+            assert int(alice(box.script('keys.py', 'fill')).out) > 10
+            assert box.ssh('alice', 'echo in') == (0, 'in\n', '')
+            assert int(alice(box.script('keys.py', 'fill')).out) < 3
+        finally:
+            alice(box.script('keys.py', 'clear'))
