@@ -23,6 +23,7 @@
 
 struct sb_session_request {
 	const struct sb_policy *policy;
+	struct sb_cgroup *cgroup; /* borrowed; NULL = the session opens its own */
 	const char *home;
 	const char *shell;
 	const char *service;
@@ -85,10 +86,11 @@ int sb_session_open(const struct sb_session_request *request, struct sb_session_
 void sb_session_grant_close(struct sb_session_grant *grant);
 
 /*
- * What sb_session_open would refuse at once, without changing anything: no cgroup base, a frozen
+ * What sb_session_open would refuse at once, without changing anything: a frozen
  * cgroup, too many sessions, a container that does not answer. 0 or a negative errno.
  */
-int sb_session_check(const struct sb_policy *policy, int64_t deadline, struct sb_err *err);
+int sb_session_check(struct sb_cgroup *cg, const struct sb_policy *policy, int64_t deadline,
+		     struct sb_err *err);
 
 /*
  * Ends a session: records, and if it was the last one, the container - which a reaper, cloned into

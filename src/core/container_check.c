@@ -57,19 +57,16 @@ static int check_containers(struct sb_user_dir *user, uid_t uid, int64_t deadlin
 	return r;
 }
 
-int sb_session_check(const struct sb_policy *policy, int64_t deadline, struct sb_err *err)
+int sb_session_check(struct sb_cgroup *cg, const struct sb_policy *policy, int64_t deadline,
+		     struct sb_err *err)
 {
 	char group[SB_CGROUP_NAME_MAX];
-	cleanup_cgroup struct sb_cgroup *cg = NULL;
 	struct sb_user_dir user;
-	int r = sb_cgroup_open(NULL, &cg, err);
-	if (r < 0)
-		return r;
 	cleanup_fd int run = open(SB_RUN_DIR, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	/* Who is not in may have a frozen cgroup all the same. */
 	bool in = run >= 0 && sb_user_open(run, policy->uid, &user) == 0;
 	sb_session_place(cg, in ? user.fd : -1, policy, group);
-	r = sb_session_check_frozen(cg, group, err);
+	int r = sb_session_check_frozen(cg, group, err);
 	if (!in)
 		return r;
 	if (r == 0)

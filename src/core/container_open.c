@@ -45,7 +45,8 @@ static void drop_user(void *ctx)
 static int find_cgroup(void *ctx, struct sb_err *err)
 {
 	struct sb_opening *o = ctx;
-	int r = sb_cgroup_open(NULL, &o->creation.cg, err);
+	o->creation.cg = o->creation.request->cgroup;
+	int r = o->creation.cg ? 0 : sb_cgroup_open(NULL, &o->creation.cg, err);
 	if (r < 0)
 		return r;
 	sb_session_place(o->creation.cg, o->user.fd, sb_opening_policy(o), o->creation.cgroup_name);
@@ -350,7 +351,8 @@ int sb_session_open(const struct sb_session_request *request, struct sb_session_
 		sb_session_grant_close(&o.grant);
 	*ret = o.grant;
 	sb_creation_clear(&o.creation);
-	sb_cgroup_close(o.creation.cg);
+	if (!request->cgroup)
+		sb_cgroup_close(o.creation.cg);
 	sb_user_close(&o.user);
 	sb_close(&o.creation.run_fd);
 	sb_close(&o.terminal.mount);

@@ -166,11 +166,21 @@ static void fail(struct sb_answer *answer, const struct sb_policy *policy, const
 	    err->msg);
 }
 
+/* The last request's: an account phase and the open that follows are one login. */
+static struct {
+	struct sb_request request;
+	struct sb_config *config;
+	struct sb_policy *policy;
+	struct sb_err broken;	  /* why the configuration is the last good one */
+	struct sb_cgroup *cgroup; /* the open uses the account phase's */
+} known;
+
 static void open_session(const struct sb_request *request, const struct sb_policy *policy,
 			 struct sb_answer *answer)
 {
 	const struct sb_session_request session = {
 		.policy = policy,
+		.cgroup = known.cgroup,
 		.home = request->home,
 		.shell = request->shell,
 		.service = request->service,
@@ -204,7 +214,8 @@ static void check_session(const struct sb_policy *policy, struct sb_answer *answ
 	int64_t deadline = sb_now_ms() + (int64_t)policy->set.timeout_ms / 2;
 	sb_answer_announce(policy->set.timeout_ms);
 	alarm((unsigned int)(policy->set.timeout_ms / 1000) + 1);
-	if (sb_session_check(policy, deadline, &err) < 0)
+	int r = known.cgroup ? 0 : sb_cgroup_open(NULL, &known.cgroup, &err);
+	if (r < 0 || sb_session_check(known.cgroup, policy, deadline, &err) < 0)
 		fail(answer, policy, &err);
 	else
 		say(answer, SB_VERDICT_CONTAIN, "", "");
@@ -256,14 +267,6 @@ static void decide_by_kept(const struct sb_request *request, const struct sb_pol
 		snprintf(answer->reply.to_log, sizeof(answer->reply.to_log),
 			 "by the last good configuration: %.220s", broken->msg);
 }
-
-/* The last request's: an account phase and the open that follows are one login. */
-static struct {
-	struct sb_request request;
-	struct sb_config *config;
-	struct sb_policy *policy;
-	struct sb_err broken; /* why the configuration is the last good one */
-} known;
 
 static bool is_known(const struct sb_request *q)
 {
