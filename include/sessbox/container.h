@@ -86,8 +86,8 @@ int sb_session_open(const struct sb_session_request *request, struct sb_session_
 void sb_session_grant_close(struct sb_session_grant *grant);
 
 /*
- * What sb_session_open would refuse at once, without changing anything: a frozen
- * cgroup, too many sessions, a container that does not answer. 0 or a negative errno.
+ * What sb_session_open would refuse at once, without changing anything: a frozen cgroup,
+ * too many sessions, a container that does not answer. 0 or a negative errno.
  */
 int sb_session_check(struct sb_cgroup *cg, const struct sb_policy *policy, int64_t deadline,
 		     struct sb_err *err);

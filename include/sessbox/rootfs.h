@@ -132,8 +132,8 @@ int sb_plan_open(struct sb_plan *plan, int64_t deadline, struct sb_err *err);
  * enter_cgroup is called once, before the first operation that needs the cgroup namespace, which is
  * made while the tree is built. 0 or a negative errno.
  */
-int sb_plan_build(struct sb_plan *plan, int (*enter_cgroup)(void *ctx), void *ctx,
-		  struct sb_err *err);
+int sb_plan_build(struct sb_plan *plan, int (*enter_cgroup)(void *ctx, struct sb_err *err),
+		  void *ctx, struct sb_err *err);
 
 /*
  * Reads the finished table back from /proc/self/mountinfo and compares the flags of every mount

@@ -117,7 +117,7 @@ static int exec_init(const struct sb_creation *c, int *error_pipe, struct sb_err
 }
 
 /* The helper makes the namespace while the tree is built here. */
-static int enter_cgroup_namespace(void *ctx)
+static int enter_cgroup_namespace(void *ctx, struct sb_err *err)
 {
 	const struct sb_creation *c = ctx;
 	char byte;
@@ -127,14 +127,14 @@ static int enter_cgroup_namespace(void *ctx)
 	 * the next exec on. */
 	int r = drop_privileges();
 	if (r < 0)
-		return r;
+		return sb_fail(err, r, "drop init's privileges");
 	r = sb_msg_recv(c->from_helper, &byte, sizeof(byte), &fd, &n);
 	if (r == 0 && n != 1)
 		r = -EPROTO;
 	if (r == 0 && setns(fd, CLONE_NEWCGROUP) < 0)
 		r = -errno;
 	sb_close(&fd);
-	return r;
+	return r < 0 ? sb_fail(err, r, "enter the cgroup namespace") : 0;
 }
 
 int sb_creation_become_init(struct sb_creation *c, const struct sb_cgroup_entry *entry,

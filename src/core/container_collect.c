@@ -220,12 +220,11 @@ static int leave_container(uid_t uid, uint32_t session, uint32_t number, struct 
 }
 
 /* Who ended the container has removed all of the user, and the lock has made his directory anew. */
-static int close_forgotten(int run_fd, uid_t uid, struct sb_user_dir *user, int64_t deadline)
+static void close_forgotten(int run_fd, uid_t uid, struct sb_user_dir *user, int64_t deadline)
 {
 	cleanup_cgroup struct sb_cgroup *cg = NULL;
 	if (sb_cgroup_open(NULL, &cg, NULL) == 0)
 		sb_user_sweep(run_fd, uid, user, cg, deadline);
-	return 0;
 }
 
 int sb_session_close(uid_t uid, uint32_t session, int64_t deadline, struct sb_err *err)
@@ -246,7 +245,8 @@ int sb_session_close(uid_t uid, uint32_t session, int64_t deadline, struct sb_er
 		if (r < 0)
 			sb_fail(err, r, "start the reaper");
 	} else if (r == -ENOENT) {
-		r = close_forgotten(run, uid, &user, deadline);
+		close_forgotten(run, uid, &user, deadline);
+		r = 0;
 	} else {
 		sb_fail(err, r, "read the record of session %u", session);
 	}

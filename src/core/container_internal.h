@@ -71,7 +71,7 @@ int sb_session_check_number(struct sb_user_dir *user, const struct sb_policy *po
 
 /* ---- container_rescue.c ---- */
 
-/* Is there no room in the tenant's cgroup for a login? limits: those in force. */
+/* Is there no room in a cgroup, a tenant's or a class', for a login? limits: those in force. */
 enum sb_rescue sb_rescue_needed(struct sb_cgroup *cg, const char *group,
 				const struct sb_limits *limits);
 

@@ -323,8 +323,8 @@ static int build_one(struct sb_mount_op *op, struct sb_err *err)
 	return r < 0 ? sb_fail(err, blame(op, r), "build '%s'", op->target) : 0;
 }
 
-int sb_plan_build(struct sb_plan *plan, int (*enter_cgroup)(void *ctx), void *ctx,
-		  struct sb_err *err)
+int sb_plan_build(struct sb_plan *plan, int (*enter_cgroup)(void *ctx, struct sb_err *err),
+		  void *ctx, struct sb_err *err)
 {
 	bool entered = false;
 	const struct sb_mount_op *root =
@@ -335,15 +335,12 @@ int sb_plan_build(struct sb_plan *plan, int (*enter_cgroup)(void *ctx), void *ct
 	for (size_t i = 0; i < plan->n && r == 0; i++) {
 		struct sb_mount_op *op = &plan->ops[i];
 		if ((op->flags & SB_OP_CGROUP) && !entered) {
-			r = enter_cgroup(ctx);
-			if (r < 0)
-				return sb_fail(err, r, "enter the cgroup namespace");
+			if ((r = enter_cgroup(ctx, err)) < 0)
+				return r;
 			entered = true;
 		}
 		r = build_one(op, err);
 	}
 	/* A host may have nothing to show there; the namespace is entered all the same. */
-	if (r == 0 && !entered && (r = enter_cgroup(ctx)) < 0)
-		return sb_fail(err, r, "enter the cgroup namespace");
-	return r;
+	return r == 0 && !entered ? enter_cgroup(ctx, err) : r;
 }

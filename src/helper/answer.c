@@ -107,12 +107,13 @@ static const struct {
 	const char *key;
 	const char *to_user;
 } rescues[] = {
-	[SB_RESCUE_TASKS] = { "TasksMax",
+	[SB_RESCUE_TASKS] = { "TasksMax or ClassTasksMax",
 			      "There is no room for more processes: this is a small session beside "
 			      "them, to look for and end some." },
-	[SB_RESCUE_MEMORY] = { "MemoryMax", "There is no memory left: this is a small session "
-					    "beside it, to look "
-					    "for and end processes." },
+	[SB_RESCUE_MEMORY] = { "MemoryMax or ClassMemoryMax",
+			       "There is no memory left: this is a small session "
+			       "beside it, to look "
+			       "for and end processes." },
 };
 
 static void tell_rescue(struct sb_answer *answer)

@@ -60,7 +60,8 @@ WRAP(STRAND_LOGIN, "container", "ask init", enum sb_container_state, sb_containe
       int64_t deadline, int *ret_init),
      (user_fd, number, request, caller_fd, deadline, ret_init))
 WRAP(STRAND_INIT, "init", "build the tree", int, sb_plan_build,
-     (struct sb_plan * plan, int (*enter_cgroup)(void *), void *ctx, struct sb_err *err),
+     (struct sb_plan * plan, int (*enter_cgroup)(void *, struct sb_err *), void *ctx,
+      struct sb_err *err),
      (plan, enter_cgroup, ctx, err))
 
 /* Also called by the child that makes the cgroup namespace. */
