@@ -20,10 +20,11 @@
 #include "sessbox/policy.h"
 
 enum sb_mount_op_kind {
-	SB_MOUNT_ROOT,	 /* the root itself is a tree of its own; the first operation, if any */
+	SB_MOUNT_ROOT,	 /* the root itself, a tree of its own or a tmpfs; the first operation */
 	SB_MOUNT_DIR,	 /* make a directory */
 	SB_MOUNT_LINK,	 /* make a symbolic link: source = its text */
 	SB_MOUNT_FS,	 /* mount a new file system: source = its type */
+	SB_MOUNT_PART,	 /* bind a new directory of our own tmpfs: source = its path inside */
 	SB_MOUNT_BIND,	 /* clone what the host has at source */
 	SB_MOUNT_LIKE,	 /* as the host has it: its link copied, or its directory cloned */
 	SB_MOUNT_RDONLY, /* make what is at target read-only, with all below */
@@ -51,6 +52,12 @@ enum sb_mount_op_flag {
 
 /* Inside: the empty directory that stands in for masked ones. */
 #define SB_MASK_DIR "/run/sessbox/empty"
+
+/* Inside: where the directories of SB_MOUNT_PART are; root's alone. */
+#define SB_PARTS_DIR "/run/sessbox/parts"
+
+/* The source of a SB_MOUNT_ROOT that is no tree: an empty file system. */
+#define SB_ROOT_TMPFS "tmpfs"
 
 struct sb_mount_op {
 	enum sb_mount_op_kind kind;

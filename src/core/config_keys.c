@@ -224,8 +224,8 @@ const struct sb_key sb_keys[] = {
 	  .help = "a /tmp and /var/tmp of its own" },
 	{ "TmpSize", CONTAINER(tmp_size), STRING(is_share), .preset = "25%",
 	  .expected = "bytes such as 512M, or a share of MemoryMax such as 25%",
-	  .help = "size of each private tmpfs; a share is one of MemoryMax, or of the machine's "
-		  "memory when that is infinity" },
+	  .help = "what /tmp, /var/tmp, /dev/shm and /run may hold in all; a share is one of "
+		  "MemoryMax, or of the machine's memory when that is infinity" },
 	{ "Hostname", CONTAINER(hostname), STRING(is_hostname), .preset = "%H",
 	  .expected = "letters, digits, - and . with %u, %U, %H or %%",
 	  .help = "host name inside; %u user, %U uid, %H the host's" },

@@ -188,6 +188,15 @@ static int bind_source(struct sb_mount_op *op)
 	return r;
 }
 
+static int bind_part(struct sb_mount_op *op)
+{
+	const struct sb_clone how = { .attr = op->attr };
+	if ((mkdir(op->source, 0700) < 0 && errno != EEXIST) || chmod(op->source, op->mode) < 0)
+		return -errno;
+	cleanup_fd int fd = sb_mount_clone(AT_FDCWD, op->source, &how);
+	return fd < 0 ? fd : attach(op, fd, true);
+}
+
 static int like_host(struct sb_mount_op *op)
 {
 	return op->link_text ? make_link(op) : bind_source(op);
@@ -310,7 +319,7 @@ static int (*const builders[])(struct sb_mount_op *) = {
 	[SB_MOUNT_FS] = new_fs,		 [SB_MOUNT_BIND] = bind_source,
 	[SB_MOUNT_LIKE] = like_host,	 [SB_MOUNT_RDONLY] = cover_target,
 	[SB_MOUNT_MASK] = cover_target,	 [SB_MOUNT_SEAL] = seal,
-	[SB_MOUNT_ROOT] = root_is_there,
+	[SB_MOUNT_ROOT] = root_is_there, [SB_MOUNT_PART] = bind_part,
 };
 
 static int build_one(struct sb_mount_op *op, struct sb_err *err)
@@ -327,11 +336,10 @@ int sb_plan_build(struct sb_plan *plan, int (*enter_cgroup)(void *ctx, struct sb
 		  void *ctx, struct sb_err *err)
 {
 	bool entered = false;
-	const struct sb_mount_op *root =
-		plan->n > 0 && plan->ops[0].kind == SB_MOUNT_ROOT ? &plan->ops[0] : NULL;
+	const struct sb_mount_op *root = &plan->ops[0];
 	int r = sb_root_enter(root);
 	if (r < 0)
-		return sb_fail(err, root ? blame(root, r) : r, "make the root");
+		return sb_fail(err, blame(root, r), "make the root");
 	for (size_t i = 0; i < plan->n && r == 0; i++) {
 		struct sb_mount_op *op = &plan->ops[i];
 		if ((op->flags & SB_OP_CGROUP) && !entered) {

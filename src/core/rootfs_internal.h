@@ -47,9 +47,19 @@ static inline uint64_t sb_tmpfs_inodes(uint64_t size)
 	return size / 1024 > 256 ? size / 1024 : 256;
 }
 
+/*
+ * A directory that needs a mount of its own and no file system of its own: in the kernel one costs
+ * some 20 KB, and a part of each cgroup's memory for as long as the machine is up.
+ */
+struct sb_mount_op *sb_maker_part(struct sb_maker *m, const char *target, const char *name,
+				  mode_t mode, uint64_t attr);
+
 /* A tmpfs with a bound on bytes and inodes. */
 struct sb_mount_op *sb_maker_tmpfs(struct sb_maker *m, const char *target, uint64_t size,
 				   const char *mode, uint64_t attr);
+
+/* The one tmpfs of a container, of TmpSize=, that everything writable in memory is a part of. */
+void sb_maker_shared(struct sb_maker *m, enum sb_mount_op_kind kind, const char *target);
 
 /* ---- rootfs_view.c: where the system's files come from ---- */
 
@@ -75,10 +85,7 @@ const char *sb_op_option(const struct sb_mount_op *op, const char *key);
 int sb_root_clone(struct sb_plan *plan, struct sb_mount_op *op, int64_t deadline,
 		  struct sb_err *err);
 
-/*
- * In the new namespaces: attaches the root on top of the template's and goes into it. op NULL: an
- * empty tmpfs.
- */
+/* In the new namespaces: attaches the root on top of the template's and goes into it. */
 int sb_root_enter(const struct sb_mount_op *op);
 
 /* ---- rootfs_store.c ---- */

@@ -47,7 +47,7 @@ void sb_maker_home(struct sb_maker *m)
 {
 	const struct sb_policy *policy = m->spec->policy;
 	const char *home = m->spec->home;
-	sb_maker_tmpfs(m, "/home", 16384, "755", NOSUID | NODEV);
+	sb_maker_part(m, "/home", "home", 0755, NOSUID | NODEV);
 	if (!sb_path_is_normal(home) || strcmp(home, "/") == 0)
 		return;
 	if (policy->set.home != SB_HOME_TMPFS) {

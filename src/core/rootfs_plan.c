@@ -8,6 +8,9 @@
 #include "sessbox/parse.h"
 #include "sessbox/path.h"
 
+/* Room for what is ours in the file system the tenant writes to: directories and mount points. */
+#define OWN_INODES 1024
+
 /* The nodes are the host's own, cloned: no mknod, whatever the host itself runs in. */
 static const struct sb_row devices[] = {
 	{ SB_MOUNT_BIND, "/dev/null", NULL, NOSUID | NOEXEC, SB_OP_NO_RECURSE, 0 },
@@ -26,6 +29,7 @@ static const struct sb_row devices[] = {
 };
 
 static const struct sb_row run_dirs[] = {
+	{ SB_MOUNT_DIR, SB_PARTS_DIR, NULL, 0, 0, 0700 },
 	{ SB_MOUNT_DIR, "/run/lock", NULL, 0, 0, 01777 },
 	/* As Debian's screen(1) wants it. */
 	{ SB_MOUNT_DIR, "/run/screen", NULL, 0, 0, 01777 },
@@ -120,18 +124,40 @@ void sb_maker_option(struct sb_mount_op *op, const char *key, const char *value)
 	}
 }
 
+static void set_bounds(struct sb_mount_op *op, uint64_t size, uint64_t inodes)
+{
+	char text[32];
+	snprintf(text, sizeof(text), "%" PRIu64, size);
+	sb_maker_option(op, "size", text);
+	snprintf(text, sizeof(text), "%" PRIu64, inodes);
+	sb_maker_option(op, "nr_inodes", text);
+}
+
 struct sb_mount_op *sb_maker_tmpfs(struct sb_maker *m, const char *target, uint64_t size,
 				   const char *mode, uint64_t attr)
 {
-	char text[32], inodes[32];
 	struct sb_mount_op *op =
 		sb_maker_add(m, &(struct sb_row){ SB_MOUNT_FS, target, "tmpfs", attr, 0, 0 });
-	snprintf(text, sizeof(text), "%" PRIu64, size);
-	snprintf(inodes, sizeof(inodes), "%" PRIu64, sb_tmpfs_inodes(size));
-	sb_maker_option(op, "size", text);
-	sb_maker_option(op, "nr_inodes", inodes);
+	set_bounds(op, size, sb_tmpfs_inodes(size));
 	sb_maker_option(op, "mode", mode);
 	return op;
+}
+
+void sb_maker_shared(struct sb_maker *m, enum sb_mount_op_kind kind, const char *target)
+{
+	uint64_t size = m->spec->tmp_size;
+	struct sb_mount_op *op = sb_maker_add(
+		m, &(struct sb_row){ kind, target, SB_ROOT_TMPFS, NOSUID | NODEV, 0, 0 });
+	set_bounds(op, size, sb_tmpfs_inodes(size) + OWN_INODES);
+	sb_maker_option(op, "mode", "755");
+}
+
+struct sb_mount_op *sb_maker_part(struct sb_maker *m, const char *target, const char *name,
+				  mode_t mode, uint64_t attr)
+{
+	char source[64];
+	snprintf(source, sizeof(source), "%s/%s", SB_PARTS_DIR, name);
+	return sb_maker_add(m, &(struct sb_row){ SB_MOUNT_PART, target, source, attr, 0, mode });
 }
 
 static void plan_cgroup(struct sb_maker *m)
@@ -143,7 +169,7 @@ static void plan_cgroup(struct sb_maker *m)
 						  SB_OP_CGROUP, 0 });
 		return;
 	}
-	sb_maker_tmpfs(m, "/sys/fs/cgroup", 16384, "755", NOSUID | NODEV | NOEXEC);
+	sb_maker_part(m, "/sys/fs/cgroup", "cgroup", 0755, NOSUID | NODEV | NOEXEC);
 	for (; *v1; v1++) {
 		char target[64];
 		snprintf(target, sizeof(target), "/sys/fs/cgroup/%s", *v1);
@@ -169,7 +195,7 @@ static void plan_kernel(struct sb_maker *m)
 
 static void plan_dev(struct sb_maker *m)
 {
-	sb_maker_tmpfs(m, "/dev", 65536, "755", NOSUID | NOEXEC);
+	sb_maker_part(m, "/dev", "dev", 0755, NOSUID | NOEXEC);
 	struct sb_mount_op *pts = sb_maker_add(
 		m, &(struct sb_row){ SB_MOUNT_FS, "/dev/pts", "devpts", NOSUID | NOEXEC, 0, 0 });
 	sb_maker_option(pts, "newinstance", NULL);
@@ -177,7 +203,7 @@ static void plan_dev(struct sb_maker *m)
 	sb_maker_option(pts, "mode", "0620");
 	sb_maker_option(pts, "gid", "5");
 	sb_maker_option(pts, "max", "256");
-	sb_maker_tmpfs(m, "/dev/shm", m->spec->tmp_size, "1777", NOSUID | NODEV | NOEXEC);
+	sb_maker_part(m, "/dev/shm", "shm", 01777, NOSUID | NODEV | NOEXEC);
 	sb_maker_add(m, &(struct sb_row){ SB_MOUNT_FS, "/dev/mqueue", "mqueue",
 					  NOSUID | NODEV | NOEXEC, 0, 0 });
 	sb_maker_rows(m, devices, SB_ARRAY_SIZE(devices));
@@ -186,22 +212,29 @@ static void plan_dev(struct sb_maker *m)
 
 static void plan_tmp(struct sb_maker *m)
 {
-	static const char *const dirs[] = { "/tmp", "/var/tmp" };
+	static const struct {
+		const char *target, *name;
+	} dirs[] = { { "/tmp", "tmp" }, { "/var/tmp", "var-tmp" } };
 	for (size_t i = 0; i < SB_ARRAY_SIZE(dirs); i++) {
 		if (m->spec->policy->set.private_tmp)
-			sb_maker_tmpfs(m, dirs[i], m->spec->tmp_size, "1777", NOSUID | NODEV);
+			sb_maker_part(m, dirs[i].target, dirs[i].name, 01777, NOSUID | NODEV);
 		else
-			sb_maker_add(m, &(struct sb_row){ SB_MOUNT_BIND, dirs[i], NULL,
+			sb_maker_add(m, &(struct sb_row){ SB_MOUNT_BIND, dirs[i].target, NULL,
 							  NOSUID | NODEV, SLAVE, 0 });
 	}
 }
 
+/* All that the tenant may write in memory shares one file system: the root's own, or /run's where
+ * the root is a tree. */
 static void plan_run(struct sb_maker *m)
 {
 	const struct sb_plan_spec *spec = m->spec;
-	uint64_t size = spec->tmp_size / 4 > (16U << 20) ? spec->tmp_size / 4 : 16U << 20;
 	char path[64];
-	sb_maker_tmpfs(m, "/run", size, "755", NOSUID | NODEV);
+	if (sb_root_is_tree(spec->policy))
+		sb_maker_shared(m, SB_MOUNT_FS, "/run");
+	else
+		sb_maker_add(m, &(struct sb_row){ SB_MOUNT_PART, "/run", NULL, NOSUID | NODEV, 0,
+						  0755 });
 	sb_maker_rows(m, run_dirs, SB_ARRAY_SIZE(run_dirs));
 
 	snprintf(path, sizeof(path), "/run/user/%u", spec->policy->uid);
@@ -234,10 +267,10 @@ int sb_plan_make(const struct sb_plan_spec *spec, struct sb_plan **ret, struct s
 	struct sb_maker m = { .spec = spec, .plan = plan };
 	plan->tree = -1;
 	sb_maker_system(&m);
+	plan_run(&m);
 	plan_kernel(&m);
 	plan_dev(&m);
 	plan_tmp(&m);
-	plan_run(&m);
 	sb_maker_etc(&m);
 	sb_maker_rows(&m, guards, SB_ARRAY_SIZE(guards));
 	sb_maker_masks(&m);

@@ -17,6 +17,7 @@ static const char *const kind_names[] = {
 	[SB_MOUNT_ROOT] = "root",     [SB_MOUNT_DIR] = "dir",	[SB_MOUNT_LINK] = "link",
 	[SB_MOUNT_FS] = "mount",      [SB_MOUNT_BIND] = "bind", [SB_MOUNT_LIKE] = "like",
 	[SB_MOUNT_RDONLY] = "rdonly", [SB_MOUNT_MASK] = "mask", [SB_MOUNT_SEAL] = "seal",
+	[SB_MOUNT_PART] = "part",
 };
 
 void sb_plan_print(const struct sb_plan *plan, FILE *out)
@@ -26,7 +27,7 @@ void sb_plan_print(const struct sb_plan *plan, FILE *out)
 		fprintf(out, "%-6s %s", kind_names[op->kind], op->target);
 		if (op->kind == SB_MOUNT_ROOT || op->kind == SB_MOUNT_LINK ||
 		    op->kind == SB_MOUNT_FS || op->kind == SB_MOUNT_BIND ||
-		    op->kind == SB_MOUNT_LIKE)
+		    op->kind == SB_MOUNT_PART || op->kind == SB_MOUNT_LIKE)
 			fprintf(out, " %s %s", op->kind == SB_MOUNT_LINK ? "->" : "from",
 				op->source);
 		const char *sep = " (";

@@ -21,6 +21,11 @@ const char *sb_op_option(const struct sb_mount_op *op, const char *key)
 	return NULL;
 }
 
+static bool is_tree(const struct sb_mount_op *op)
+{
+	return strcmp(op->source, SB_ROOT_TMPFS) != 0;
+}
+
 /* ---- on the host ---- */
 
 /* What is right in the tree decides where everything below it leads. */
@@ -64,6 +69,8 @@ int sb_root_clone(struct sb_plan *plan, struct sb_mount_op *op, int64_t deadline
 	const char *overlay = sb_op_option(op, "overlay");
 	const struct sb_clone how = { .attr = op->attr | (overlay ? RO : 0) };
 	uint64_t size = 0;
+	if (!is_tree(op))
+		return 0;
 	plan->tree = sb_root_open(-1, op->source, err);
 	if (plan->tree < 0)
 		return plan->tree;
@@ -148,7 +155,7 @@ static int enter_overlay(const struct sb_mount_op *op)
 
 int sb_root_enter(const struct sb_mount_op *op)
 {
-	if (!op)
-		return enter_tmpfs("512k", "1024");
+	if (!is_tree(op))
+		return enter_tmpfs(sb_op_option(op, "size"), sb_op_option(op, "nr_inodes"));
 	return sb_op_option(op, "overlay") ? enter_overlay(op) : go_into(op->fd);
 }

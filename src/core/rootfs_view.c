@@ -83,6 +83,7 @@ void sb_maker_system(struct sb_maker *m)
 		add_root(m);
 		return;
 	}
+	sb_maker_shared(m, SB_MOUNT_ROOT, "/");
 	sb_maker_rows(m, host_view, SB_ARRAY_SIZE(host_view));
 	add_mailbox(m);
 }

@@ -28,7 +28,8 @@ static bool plan_shows(const struct sb_plan *plan, const char *path)
 	const struct sb_mount_op *last = NULL;
 	for (size_t i = 0; i < plan->n; i++) {
 		const struct sb_mount_op *op = &plan->ops[i];
-		bool hides = op->kind == SB_MOUNT_FS || op->kind == SB_MOUNT_MASK;
+		bool hides = op->kind == SB_MOUNT_FS || op->kind == SB_MOUNT_PART ||
+			     op->kind == SB_MOUNT_MASK;
 		bool shows = op->kind == SB_MOUNT_BIND || op->kind == SB_MOUNT_LIKE;
 		if ((hides || shows) && is_below(path, op->target) &&
 		    (!last || strlen(op->target) >= strlen(last->target)))

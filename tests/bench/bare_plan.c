@@ -92,7 +92,7 @@ static bool is_below(const char *path, const char *top)
 
 static bool is_mount(const struct sb_mount_op *op)
 {
-	return op->kind == SB_MOUNT_FS || op->kind == SB_MOUNT_BIND ||
+	return op->kind == SB_MOUNT_FS || op->kind == SB_MOUNT_PART || op->kind == SB_MOUNT_BIND ||
 	       (op->kind == SB_MOUNT_LIKE && !op->link_text);
 }
 
@@ -104,7 +104,8 @@ static bool is_missing(const struct bare_plan *plan, size_t end, const char *pat
 		if (is_below(op->target, path) || strcmp(op->target, path) == 0)
 			return false;
 		if (is_mount(op) && is_below(path, op->target))
-			return op->kind == SB_MOUNT_FS && strcmp(op->source, "tmpfs") == 0;
+			return op->kind == SB_MOUNT_PART ||
+			       (op->kind == SB_MOUNT_FS && strcmp(op->source, "tmpfs") == 0);
 	}
 	return true;
 }

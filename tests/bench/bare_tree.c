@@ -70,12 +70,9 @@ static int new_fs(const struct sb_mount_op *op)
 	return fd;
 }
 
-static void enter_root(void)
+static void enter_root(const struct sb_mount_op *root)
 {
-	struct sb_mount_op root = { .source = (char *)"tmpfs",
-				    .attr = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV,
-				    .opts = { { "size", "512k" }, { "mode", "755" } } };
-	int fd = new_fs(&root);
+	int fd = new_fs(root);
 	attach(fd, "/");
 	if (fchdir(fd) < 0 || chroot(".") < 0)
 		die("enter the root");
@@ -100,6 +97,13 @@ static void make_mount_point(const struct bare_op *b)
 		die(b->op->target);
 }
 
+static void bind_part(const struct sb_mount_op *op)
+{
+	if ((mkdir(op->source, 0700) < 0 && errno != EEXIST) || chmod(op->source, op->mode) < 0)
+		die(op->source);
+	attach(clone_mount(op->source, op, false), op->target);
+}
+
 static void build_one(struct bare_op *b)
 {
 	struct sb_mount_op *op = b->op;
@@ -112,6 +116,8 @@ static void build_one(struct bare_op *b)
 			die(op->target);
 	} else if (op->kind == SB_MOUNT_FS)
 		attach(new_fs(op), op->target);
+	else if (op->kind == SB_MOUNT_PART)
+		bind_part(op);
 	else if (op->kind == SB_MOUNT_RDONLY)
 		attach(clone_mount(op->target, op, true), op->target);
 	else if (op->kind == SB_MOUNT_MASK)
@@ -125,8 +131,8 @@ static void build_one(struct bare_op *b)
 
 void bare_tree_build(struct bare_plan *plan)
 {
-	enter_root();
-	for (size_t i = 0; i < plan->n; i++)
+	enter_root(plan->ops[0].op);
+	for (size_t i = 1; i < plan->n; i++)
 		build_one(&plan->ops[i]);
 	sys_close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
 }

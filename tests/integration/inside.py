@@ -391,6 +391,29 @@ def tmp_has_its_size():
 
 
 @case(1)
+def one_size_for_all_that_is_in_memory():
+    box.config(tenants={'TmpSize': '8M'})
+    for place in '/dev/shm', '/var/tmp', '/run/user/$UID':
+        full = box.ssh('alice', f'head -c 6M /dev/zero >/tmp/a && head -c 6M /dev/zero >{place}/b')
+        assert full.rc == 1 and 'No space left' in full.err, (place, full)
+    names = box.ssh('alice', 'cd /tmp && seq 20000 | xargs touch')
+    assert names.rc and 'No space left' in names.err, names
+
+
+@case(1)
+def what_the_parts_are_made_of_is_closed():
+    """Through the directory itself they would not have their mounts' flags."""
+    seen = box.ssh('alice', 'ls /run/sessbox/parts; cd /run/sessbox/parts/shm; '
+                            'unshare -Urm ls /run/sessbox/parts; '
+                            'cp /usr/bin/true /dev/shm/true; /dev/shm/true')
+    assert seen.out == '' and seen.err.count('Permission denied') == 4, seen
+    # Neither the machine's own directories nor another's: mounts apart, it is one file system.
+    linked = box.ssh('alice', 'echo x >/tmp/f; ln /tmp/f /var/tmp/f')
+    assert 'cross-device' in linked.err, linked
+    assert box.out_of('alice', 'touch /dev/x /home/x /x /sys/fs/cgroup/x 2>&1 | grep -c "Read-only"') == '4'
+
+
+@case(1)
 def namespaces_can_be_left_shared():
     box.config(tenants={'PrivateIPC': 'no', 'PrivateUTS': 'no', 'PrivateTmp': 'no'})
     inside = box.probe('alice')

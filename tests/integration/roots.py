@@ -404,9 +404,9 @@ def tmpfs_by_path_has_its_options():
 @case(9)
 def read_only_paths_are():
     box.config(tenants={'ReadOnlyPaths': '/home/alice /tmp -/none'})
-    done = box.ssh('alice', 'touch ~/mine /tmp/mine; touch /var/tmp/mine && echo one')
+    done = box.ssh('alice', 'touch ~/new /tmp/new; touch /var/tmp/new && echo one')
     assert done.out.split() == ['one'] and done.err.count('Read-only') == 2, done
-    assert not (box.home('alice') / 'mine').exists()
+    assert not (box.home('alice') / 'new').exists()
 
 
 @case(9)

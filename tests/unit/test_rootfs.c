@@ -12,6 +12,7 @@ struct expected {
 };
 
 static const struct expected always[] = {
+	{ SB_MOUNT_ROOT, "/", SB_ROOT_TMPFS, NOSUID | NODEV, 0 },
 	{ SB_MOUNT_BIND, "/usr", "/usr", RO | NOSUID | NODEV, SB_OP_SLAVE },
 	{ SB_MOUNT_LIKE, "/bin", "/bin", RO | NOSUID | NODEV, SB_OP_SLAVE | SB_OP_OPTIONAL },
 	{ SB_MOUNT_LIKE, "/lib64", "/lib64", RO | NOSUID | NODEV, SB_OP_SLAVE | SB_OP_OPTIONAL },
@@ -25,15 +26,16 @@ static const struct expected always[] = {
 	  SB_OP_OPTIONAL | SB_OP_NO_RECURSE | SB_OP_GUARDED },
 	{ SB_MOUNT_FS, "/proc", "proc", NOSUID | NODEV | NOEXEC, 0 },
 	{ SB_MOUNT_FS, "/sys", "sysfs", RO | NOSUID | NODEV | NOEXEC, 0 },
-	{ SB_MOUNT_FS, "/dev", "tmpfs", NOSUID | NOEXEC, 0 },
+	{ SB_MOUNT_PART, "/dev", SB_PARTS_DIR "/dev", NOSUID | NOEXEC, 0 },
 	{ SB_MOUNT_FS, "/dev/pts", "devpts", NOSUID | NOEXEC, 0 },
-	{ SB_MOUNT_FS, "/dev/shm", "tmpfs", NOSUID | NODEV | NOEXEC, 0 },
+	{ SB_MOUNT_PART, "/dev/shm", SB_PARTS_DIR "/shm", NOSUID | NODEV | NOEXEC, 0 },
 	{ SB_MOUNT_FS, "/dev/mqueue", "mqueue", NOSUID | NODEV | NOEXEC, 0 },
 	{ SB_MOUNT_BIND, "/dev/null", "/dev/null", NOSUID | NOEXEC, SB_OP_NO_RECURSE },
 	{ SB_MOUNT_LINK, "/dev/ptmx", "pts/ptmx", 0, 0 },
 	{ SB_MOUNT_BIND, "/dev/log", "/dev/log", NOSUID | NODEV | NOEXEC,
 	  SB_OP_OPTIONAL | SB_OP_NO_RECURSE },
-	{ SB_MOUNT_FS, "/run", "tmpfs", NOSUID | NODEV, 0 },
+	{ SB_MOUNT_PART, "/run", "/run", NOSUID | NODEV, 0 },
+	{ SB_MOUNT_DIR, SB_PARTS_DIR, SB_PARTS_DIR, 0, 0 },
 	{ SB_MOUNT_DIR, "/run/user/2500", "/run/user/2500", 0, 0 },
 	{ SB_MOUNT_BIND, "/run/etc", "/run/sessbox/u2500/c1/etc", RO | NOSUID | NODEV | NOEXEC,
 	  SB_OP_NO_RECURSE },
@@ -42,7 +44,7 @@ static const struct expected always[] = {
 	  SB_OP_NO_RECURSE },
 	{ SB_MOUNT_BIND, "/run/sessbox/self", "/run/sessbox/u2500/self",
 	  RO | NOSUID | NODEV | NOEXEC, SB_OP_NO_RECURSE },
-	{ SB_MOUNT_FS, "/home", "tmpfs", NOSUID | NODEV, 0 },
+	{ SB_MOUNT_PART, "/home", SB_PARTS_DIR "/home", NOSUID | NODEV, 0 },
 	{ SB_MOUNT_BIND, "/home/ann", "/home/ann", NOSUID | NODEV,
 	  SB_OP_SLAVE | SB_OP_OPTIONAL | SB_OP_DIRECTORY | SB_OP_GUARDED },
 	{ SB_MOUNT_SEAL, "/home", "/home", RO | NOSUID | NODEV, 0 },
@@ -139,8 +141,8 @@ static void superseded(void **state)
 		assert_int_equal(op->superseded, seal != NONE && seal > i);
 		assert_int_equal(op->hash, sb_mount_target_hash(op->target));
 	}
-	assert_true(get(plan, SB_MOUNT_FS, "/dev")->superseded);
-	assert_true(get(plan, SB_MOUNT_FS, "/sys/fs/cgroup")->superseded);
+	assert_true(get(plan, SB_MOUNT_PART, "/dev")->superseded);
+	assert_true(get(plan, SB_MOUNT_PART, "/sys/fs/cgroup")->superseded);
 	assert_false(get(plan, SB_MOUNT_FS, "/proc")->superseded);
 	sb_plan_free(plan);
 }
@@ -213,16 +215,17 @@ static void order(void **state)
 {
 	static const struct expected rows[] = {
 		{ .kind = SB_MOUNT_BIND, .target = "/usr" },
+		{ .kind = SB_MOUNT_PART, .target = "/run" },
+		{ .kind = SB_MOUNT_DIR, .target = SB_PARTS_DIR },
 		{ .kind = SB_MOUNT_FS, .target = "/proc" },
 		{ .kind = SB_MOUNT_FS, .target = "/sys" },
-		{ .kind = SB_MOUNT_FS, .target = "/dev" },
+		{ .kind = SB_MOUNT_PART, .target = "/dev" },
 		{ .kind = SB_MOUNT_FS, .target = "/dev/pts" },
-		{ .kind = SB_MOUNT_FS, .target = "/tmp" },
-		{ .kind = SB_MOUNT_FS, .target = "/run" },
+		{ .kind = SB_MOUNT_PART, .target = "/tmp" },
 		{ .kind = SB_MOUNT_BIND, .target = "/etc" },
 		{ .kind = SB_MOUNT_RDONLY, .target = "/proc/sys" },
 		{ .kind = SB_MOUNT_MASK, .target = "/sys/firmware" },
-		{ .kind = SB_MOUNT_FS, .target = "/home" },
+		{ .kind = SB_MOUNT_PART, .target = "/home" },
 		{ .kind = SB_MOUNT_BIND, .target = "/home/ann" },
 		{ .kind = SB_MOUNT_FS, .target = "/sys/fs/cgroup" },
 		{ .kind = SB_MOUNT_BIND, .target = "/ro" },
@@ -248,13 +251,13 @@ static void order(void **state)
 static void targets_have_parents(void **state)
 {
 	(void)state;
-	static const char *const fs[] = { "/sys", "/dev", "/run", "/home", "/proc" };
+	static const char *const fs[] = { "/sys", "/proc", "/dev", "/run", "/home" };
 	struct sb_plan *plan = make_plan(&(struct wish){ 0 });
 	for (size_t i = 0; i < plan->n; i++)
 		for (size_t k = 0; k < SB_ARRAY_SIZE(fs); k++)
 			if (is_below(plan->ops[i].target, fs[k]) &&
 			    strcmp(plan->ops[i].target, fs[k]) != 0 &&
-			    find(plan, SB_MOUNT_FS, fs[k]) > i)
+			    find(plan, k < 2 ? SB_MOUNT_FS : SB_MOUNT_PART, fs[k]) > i)
 				fail_msg("'%s' is before '%s'", plan->ops[i].target, fs[k]);
 	sb_plan_free(plan);
 }

@@ -104,14 +104,14 @@ static void host_tmp(void **state)
 	struct sb_plan *hosts = make_plan(&(struct wish){ .host_tmp = true });
 	for (size_t i = 0; i < SB_ARRAY_SIZE(dirs); i++) {
 		assert_int_equal(find(own, SB_MOUNT_BIND, dirs[i]), NONE);
-		assert_string_equal(option_of(get(own, SB_MOUNT_FS, dirs[i]), "mode"), "1777");
-		assert_int_equal(get(own, SB_MOUNT_FS, dirs[i])->attr, NOSUID | NODEV);
-		assert_int_equal(find(hosts, SB_MOUNT_FS, dirs[i]), NONE);
+		assert_int_equal(get(own, SB_MOUNT_PART, dirs[i])->mode, 01777);
+		assert_int_equal(get(own, SB_MOUNT_PART, dirs[i])->attr, NOSUID | NODEV);
+		assert_int_equal(find(hosts, SB_MOUNT_PART, dirs[i]), NONE);
 		assert_string_equal(get(hosts, SB_MOUNT_BIND, dirs[i])->source, dirs[i]);
 		assert_int_equal(get(hosts, SB_MOUNT_BIND, dirs[i])->attr, NOSUID | NODEV);
 	}
 	/* What is the tenant's alone stays so. */
-	assert_true(find(hosts, SB_MOUNT_FS, "/dev/shm") != NONE);
+	assert_true(find(hosts, SB_MOUNT_PART, "/dev/shm") != NONE);
 	sb_plan_free(own);
 	sb_plan_free(hosts);
 }
@@ -120,26 +120,31 @@ static void sizes(void **state)
 {
 	static const struct {
 		uint64_t size;
-		const char *tmp, *inodes, *run;
+		const char *tmp, *inodes;
 	} rows[] = {
-		{ 4096, "4096", "256", "16777216" },
-		{ 1 << 20, "1048576", "1024", "16777216" },
-		{ 64 << 20, "67108864", "65536", "16777216" },
-		{ 100 << 20, "104857600", "102400", "26214400" },
-		{ UINT64_C(1) << 40, "1099511627776", "1073741824", "274877906944" },
+		{ 4096, "4096", "1280" },
+		{ 1 << 20, "1048576", "2048" },
+		{ 64 << 20, "67108864", "66560" },
+		{ UINT64_C(1) << 40, "1099511627776", "1073742848" },
 	};
-	static const char *const full[] = { "/tmp", "/var/tmp", "/dev/shm" };
+	static const struct {
+		const char *root, *target;
+		enum sb_mount_op_kind kind;
+	} shared[] = {
+		{ "/", "/", SB_MOUNT_ROOT },
+		{ "/srv/tree", "/run", SB_MOUNT_FS },
+	};
 	(void)state;
-	for (size_t i = 0; i < SB_ARRAY_SIZE(rows); i++) {
-		struct sb_plan *plan = make_plan(&(struct wish){ .tmp_size = rows[i].size });
-		for (size_t k = 0; k < SB_ARRAY_SIZE(full); k++) {
-			const struct sb_mount_op *op = get(plan, SB_MOUNT_FS, full[k]);
+	for (size_t i = 0; i < SB_ARRAY_SIZE(rows); i++)
+		for (size_t k = 0; k < SB_ARRAY_SIZE(shared); k++) {
+			struct sb_plan *plan = make_plan(
+				&(struct wish){ .tmp_size = rows[i].size, .root = shared[k].root });
+			const struct sb_mount_op *op = get(plan, shared[k].kind, shared[k].target);
+			assert_string_equal(op->source, SB_ROOT_TMPFS);
 			assert_string_equal(option_of(op, "size"), rows[i].tmp);
 			assert_string_equal(option_of(op, "nr_inodes"), rows[i].inodes);
+			sb_plan_free(plan);
 		}
-		assert_string_equal(option_of(get(plan, SB_MOUNT_FS, "/run"), "size"), rows[i].run);
-		sb_plan_free(plan);
-	}
 }
 
 /* No tmpfs without a bound of its own: the kernel's default is half of the machine. */
@@ -147,18 +152,19 @@ static void every_tmpfs_is_bounded(void **state)
 {
 	static const char *const v1[] = { "memory", NULL };
 	(void)state;
-	struct sb_plan *plan = make_plan(&(struct wish){ .v1 = v1 });
+	struct sb_plan *plan = make_plan(
+		&(struct wish){ .v1 = v1, .home_from = SB_HOME_TMPFS, .tmpfs = { "/x" } });
 	size_t n = 0;
 	for (size_t i = 0; i < plan->n; i++) {
 		const struct sb_mount_op *op = &plan->ops[i];
-		if (op->kind != SB_MOUNT_FS || strcmp(op->source, "tmpfs") != 0)
+		if (strcmp(op->source, "tmpfs") != 0)
 			continue;
 		n++;
 		assert_true(option_of(op, "size") && *option_of(op, "size"));
 		assert_true(option_of(op, "nr_inodes") && *option_of(op, "nr_inodes"));
 		assert_true(option_of(op, "mode") && *option_of(op, "mode"));
 	}
-	assert_int_equal(n, 7); /* /sys/fs/cgroup /dev /dev/shm /tmp /var/tmp /run /home */
+	assert_int_equal(n, 3); /* / with all its parts, the home, /x */
 	sb_plan_free(plan);
 }
 
@@ -201,9 +207,9 @@ static void cgroup1(void **state)
 	static const char *const v1[] = { "memory", "cpu,cpuacct", "pids", NULL };
 	(void)state;
 	struct sb_plan *plan = make_plan(&(struct wish){ .v1 = v1 });
-	size_t top = find(plan, SB_MOUNT_FS, "/sys/fs/cgroup");
+	size_t top = find(plan, SB_MOUNT_PART, "/sys/fs/cgroup");
 	size_t seal = find(plan, SB_MOUNT_SEAL, "/sys/fs/cgroup");
-	assert_string_equal(plan->ops[top].source, "tmpfs");
+	assert_true(top != NONE);
 	assert_true(seal != NONE);
 	assert_int_equal(plan->ops[seal].attr, RO | NOSUID | NODEV | NOEXEC);
 	for (size_t i = 0; v1[i]; i++) {
@@ -246,7 +252,8 @@ static void printing(void **state)
 		"(ro,nosuid,nodev,noexec,controllers=cpu,cpuacct)",
 		"mount  /dev/pts from devpts "
 		"(nosuid,noexec,newinstance,ptmxmode=0666,mode=0620,gid=5,max=256)",
-		"mount  /tmp from tmpfs (nosuid,nodev,size=104857600,nr_inodes=102400,mode=1777)",
+		"root   / from tmpfs (nosuid,nodev,size=104857600,nr_inodes=103424,mode=755)",
+		"part   /tmp from /run/sessbox/parts/tmp (nosuid,nodev)",
 		"bind   /run/etc from /run/sessbox/u2500/c1/etc (ro,nosuid,nodev,noexec)",
 		"rdonly /proc/sys (ro,nosuid,nodev,noexec)",
 		"mask   /proc/kcore (ro,nosuid,noexec)",

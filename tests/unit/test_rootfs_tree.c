@@ -21,7 +21,13 @@ static void plans(void **state)
 		{ SB_OVERLAY_TMPFS, "tmpfs" },
 		{ SB_OVERLAY_PERSISTENT, "persistent" },
 	};
-	static const char *const ours[] = { "/proc", "/sys", "/dev", "/run", "/tmp", "/home" };
+	static const struct {
+		enum sb_mount_op_kind kind;
+		const char *target;
+	} ours[] = {
+		{ SB_MOUNT_FS, "/proc" },  { SB_MOUNT_FS, "/sys" },   { SB_MOUNT_FS, "/run" },
+		{ SB_MOUNT_PART, "/dev" }, { SB_MOUNT_PART, "/tmp" }, { SB_MOUNT_PART, "/home" },
+	};
 	(void)state;
 	for (size_t k = 0; k < SB_ARRAY_SIZE(rows); k++) {
 		struct sb_plan *plan = make_plan(
@@ -41,7 +47,7 @@ static void plans(void **state)
 		/* Writable with an overlay alone. */
 		assert_int_equal(find(plan, SB_MOUNT_SEAL, "/") == NONE, rows[k].word != NULL);
 		for (size_t i = 0; i < SB_ARRAY_SIZE(ours); i++)
-			assert_true(find(plan, SB_MOUNT_FS, ours[i]) != NONE);
+			assert_true(find(plan, ours[i].kind, ours[i].target) != NONE);
 		assert_int_equal(find(plan, SB_MOUNT_BIND, "/usr"), NONE);
 		assert_int_equal(find(plan, SB_MOUNT_LIKE, "/bin"), NONE);
 		for (size_t i = 0; i < plan->n; i++) {
