@@ -49,9 +49,13 @@ units: $(unit)
 
 # Fails, kills or hangs a chosen step of a login, or ignores a key: for tests alone.
 $B/test/sessbox-helper: $(helper) tests/lib/faults.c tests/lib/ignore.c $B/libsessbox.a \
-		| $B/test $B/test/libnss_hang.so.2 $B/test/sessctl
+		| $B/test $B/test/libnss_hang.so.2 $B/test/sessctl $B/test/next-helper
 	$(CC) $(CPPFLAGS) $(CFLAGS) -fPIE -pie $(HARDEN) -Wl,--wrap=sb_config_load $(LDFLAGS) \
 		-o $@ $^ -liniparser
+# The next release's, as far as it speaks with the module: for tests alone.
+$B/test/next-helper: $(helper) $B/libsessbox.a | $B/test
+	$(CC) $(CPPFLAGS) -DSB_TEST_NEXT_RELEASE $(CFLAGS) -fPIE -pie $(HARDEN) $(LDFLAGS) -o $@ \
+		$(wildcard src/helper/*.c) $B/libsessbox.a -liniparser
 # Ignores a key, too: for those that are only shown.
 $B/test/sessctl: $(sessctl) tests/lib/ignore.c $B/libsessbox.a | $B/test
 	$(CC) $(CPPFLAGS) $(CFLAGS) -fPIE -pie $(HARDEN) -Wl,--wrap=sb_config_load $(LDFLAGS) \

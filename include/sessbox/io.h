@@ -63,5 +63,7 @@ int sb_open_dir(int dfd, const char *name, mode_t mode);
 #define SB_MSG_FDS_MAX 32
 int sb_msg_send(int sock, const void *data, size_t size, const int *fds, size_t n);
 int sb_msg_recv(int sock, void *data, size_t size, int *fds, size_t *n);
+/* The same for a message of `size` bytes or fewer; its length. */
+ssize_t sb_msg_recv_most(int sock, void *data, size_t size, int *fds, size_t *n);
 
 #endif

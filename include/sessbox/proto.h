@@ -9,13 +9,28 @@
  * Module -> helper: one struct sb_request over a SOCK_SEQPACKET socketpair that is the helper's
  * descriptor 3, with a descriptor if SB_REQUEST_TTY is set. Helper -> module: any number of
  * SB_VERDICT_WAIT, then one final struct sb_reply with its descriptors by SCM_RIGHTS. Strings end
- * with NUL. A helper accepts requests of its own version and of the one before (logins run during
- * an upgrade); fields are only ever added at the end.
+ * with NUL.
+ *
+ * While logins run the programs on the disk may become a later release's. A PAM application keeps
+ * the module it has loaded, to its close; each call spawns the helper of the moment. So a helper
+ * takes the requests of its own version and of the one before, and answers in the asker's; a module
+ * takes its own alone. Fields are only ever added, at the end, with a new version and a new row in
+ * sb_proto_sizes(); so is a verdict or a bit, which a helper says to no version that does not know
+ * it.
  */
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define SB_PROTO_MAGIC 0x5e55b0c5U
+/* The tests' next release: a version further, and something at the end of each struct. */
+#ifdef SB_TEST_NEXT_RELEASE
+#define SB_PROTO_VERSION 2
+#define SB_PROTO_ADDED uint32_t added[25];
+#else
 #define SB_PROTO_VERSION 1
+#define SB_PROTO_ADDED
+#endif
 #define SB_HELPER_SOCKET 3
 #define SB_HELPER SB_LIBEXECDIR "/sessbox-helper"
 #define SB_INIT SB_LIBEXECDIR "/sessbox-init"
@@ -51,6 +66,7 @@ struct sb_request {
 	char service[64];
 	char rhost[256];
 	char conf_dir[256]; /* the module's conf=, "" = built-in */
+	SB_PROTO_ADDED
 };
 
 /*
@@ -103,14 +119,46 @@ struct sb_reply {
 	char to_user[SB_TO_USER_MAX];	/* one sentence, or "" */
 	char to_log[256];
 	uint32_t bounding[2]; /* capability bounding set, as capget(2) has it */
+	SB_PROTO_ADDED
 };
+
+struct sb_proto_sizes {
+	uint32_t version;
+	uint32_t request;
+	uint32_t reply;
+};
+
+/* How long the structs of a version are; false: it is none a helper speaks. */
+static inline bool sb_proto_sizes(uint32_t version, struct sb_proto_sizes *ret)
+{
+#define SB_END(type, field) (offsetof(struct type, field) + sizeof(((struct type *)0)->field))
+	static const struct sb_proto_sizes known[] = {
+		{ 1, SB_END(sb_request, conf_dir), SB_END(sb_reply, bounding) },
+#ifdef SB_TEST_NEXT_RELEASE
+		{ 2, SB_END(sb_request, added), SB_END(sb_reply, added) },
+#endif
+	};
+#undef SB_END
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		if (known[i].version != version)
+			continue;
+		*ret = known[i];
+		return true;
+	}
+	return false;
+}
 
 /* Init's descriptors at birth: its socket, and the pidfd of the caller of its first session, whose
  * id is its second argument. */
 #define SB_INIT_SOCKET 3
 #define SB_INIT_CALLER 4
 
-/* Helper -> init, over SOCK_SEQPACKET at <user>/c<n>/init; root's only. */
+/*
+ * Helper -> init, over SOCK_SEQPACKET at <user>/c<n>/init; root's only. A container, and its init,
+ * outlives any number of releases: these two structs have a version of their own, which stays what
+ * it is. A number that an init does not know is a ping to it.
+ */
+#define SB_INIT_VERSION 1
 enum sb_init_op {
 	SB_INIT_PING = 1,
 	SB_INIT_JOIN,	   /* with the caller's pidfd: the session ends when it does */

@@ -45,7 +45,7 @@ enum sb_container_state sb_container_ask(int user_fd, uint32_t number,
 					 const struct sb_init_request *request, int caller_fd,
 					 int64_t deadline, int *ret_init)
 {
-	const struct sb_init_request ping = { .version = SB_PROTO_VERSION, .op = SB_INIT_PING };
+	const struct sb_init_request ping = { .version = SB_INIT_VERSION, .op = SB_INIT_PING };
 	struct sb_init_reply reply;
 	int init = -1;
 	size_t n = 1;
@@ -62,7 +62,7 @@ enum sb_container_state sb_container_ask(int user_fd, uint32_t number,
 	int r = sb_msg_recv(fd, &reply, sizeof(reply), &init, &n);
 	if (r == -ECONNRESET)
 		return SB_CONTAINER_DEAD; /* it ended between our connect and its answer */
-	if (r < 0 || n != 1 || reply.version != SB_PROTO_VERSION) {
+	if (r < 0 || n != 1 || reply.version != SB_INIT_VERSION) {
 		if (r == 0 && n == 1)
 			close(init);
 		return SB_CONTAINER_SILENT;

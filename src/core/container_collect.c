@@ -112,7 +112,7 @@ bool sb_container_drop_dead(struct sb_user_dir *user, uint32_t number, int64_t d
 	struct sb_container_record rec;
 	char name[16];
 	bool recorded = sb_container_load(user->fd, number, &rec) == 0;
-	const struct sb_init_request end = { .version = SB_PROTO_VERSION, .op = SB_INIT_TERMINATE };
+	const struct sb_init_request end = { .version = SB_INIT_VERSION, .op = SB_INIT_TERMINATE };
 	cleanup_fd int init = -1;
 	enum sb_container_state state =
 		sb_container_ask(user->fd, number, recorded ? NULL : &end, -1, deadline, &init);
@@ -198,7 +198,7 @@ int sb_user_collect(uid_t uid, int64_t deadline, struct sb_err *err)
 
 static int leave_container(uid_t uid, uint32_t session, uint32_t number, struct sb_user_dir *user)
 {
-	const struct sb_init_request leave = { .version = SB_PROTO_VERSION,
+	const struct sb_init_request leave = { .version = SB_INIT_VERSION,
 					       .op = SB_INIT_LEAVE,
 					       .session = session };
 	struct sb_container_record rec;
@@ -259,7 +259,7 @@ int sb_session_close(uid_t uid, uint32_t session, int64_t deadline, struct sb_er
 /* Tells one container to end. Returns its pidfd, or -1 when it is gone. */
 static int end_container(int user_fd, uint32_t number, uint32_t *stop_ms)
 {
-	const struct sb_init_request end = { .version = SB_PROTO_VERSION, .op = SB_INIT_TERMINATE };
+	const struct sb_init_request end = { .version = SB_INIT_VERSION, .op = SB_INIT_TERMINATE };
 	struct sb_container_record rec = { .stop_ms = 0 };
 	int init = -1, loaded = sb_container_load(user_fd, number, &rec);
 	enum sb_container_state state =

@@ -110,7 +110,7 @@ static int find_terminal(void *ctx, struct sb_err *err)
 /* Joins the container if its init answers; -EAGAIN = look for another. */
 static int join_container(struct sb_opening *o, uint32_t number, struct sb_err *err)
 {
-	const struct sb_init_request join = { .version = SB_PROTO_VERSION,
+	const struct sb_init_request join = { .version = SB_INIT_VERSION,
 					      .op = SB_INIT_JOIN,
 					      .session = o->session.id };
 	int64_t now = sb_now_ms(), deadline = o->creation.request->deadline;
@@ -244,7 +244,7 @@ static int find_or_create(void *ctx, struct sb_err *err)
 static void leave(void *ctx)
 {
 	struct sb_opening *o = ctx;
-	const struct sb_init_request leave_it = { .version = SB_PROTO_VERSION,
+	const struct sb_init_request leave_it = { .version = SB_INIT_VERSION,
 						  .op = SB_INIT_LEAVE,
 						  .session = o->session.id };
 	if (o->created) {

@@ -247,7 +247,13 @@ static size_t take_fds(struct msghdr *msg, int *fds, size_t max)
 	return total;
 }
 
-int sb_msg_recv(int sock, void *data, size_t size, int *fds, size_t *n)
+static void close_all(const int *fds, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		close(fds[i]);
+}
+
+ssize_t sb_msg_recv_most(int sock, void *data, size_t size, int *fds, size_t *n)
 {
 	struct iovec iov = { .iov_base = data, .iov_len = size };
 	union control control;
@@ -264,12 +270,20 @@ int sb_msg_recv(int sock, void *data, size_t size, int *fds, size_t *n)
 	if (r < 0)
 		return -errno;
 	size_t got = take_fds(&msg, fds, max);
-	bool whole = (size_t)r == size && got <= max && !(msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC));
-	if (whole) {
+	if (r > 0 && got <= max && !(msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC))) {
 		*n = got;
-		return 0;
+		return r;
 	}
-	for (size_t i = 0; i < got && i < max; i++)
-		close(fds[i]);
+	close_all(fds, got < max ? got : max);
 	return r == 0 ? -ECONNRESET : -EPROTO;
+}
+
+int sb_msg_recv(int sock, void *data, size_t size, int *fds, size_t *n)
+{
+	ssize_t r = sb_msg_recv_most(sock, data, size, fds, n);
+	if (r < 0 || (size_t)r == size)
+		return r < 0 ? (int)r : 0;
+	close_all(fds, *n);
+	*n = 0;
+	return -EPROTO;
 }

@@ -17,10 +17,18 @@ static const char no_service[] = "This account may not use this service.";
 static const char not_contained[] =
 	"Your session cannot be set up right now. Please tell the administrator.";
 
+static struct sb_proto_sizes spoken = { SB_PROTO_VERSION, sizeof(struct sb_request),
+					sizeof(struct sb_reply) };
+
+void sb_answer_speak(struct sb_proto_sizes sizes)
+{
+	spoken = sizes;
+}
+
 void sb_answer_init(struct sb_answer *answer)
 {
 	*answer = (struct sb_answer){ .reply = { .magic = SB_PROTO_MAGIC,
-						 .version = SB_PROTO_VERSION,
+						 .version = spoken.version,
 						 .verdict = SB_VERDICT_FAIL },
 				      .tty = -1,
 				      .grant = { .init = -1,
@@ -362,5 +370,5 @@ int sb_answer_send(const struct sb_answer *answer)
 		for (size_t i = 0; i < grant->cgroup.n; i++)
 			fds[n++] = grant->cgroup.fds[i];
 	}
-	return sb_msg_send(SB_HELPER_SOCKET, &answer->reply, sizeof(answer->reply), fds, n);
+	return sb_msg_send(SB_HELPER_SOCKET, &answer->reply, spoken.reply, fds, n);
 }

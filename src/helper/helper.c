@@ -33,15 +33,20 @@
 
 static int read_request(struct sb_request *q, int *ret_tty, int wait_ms, struct sb_err *err)
 {
+	struct sb_proto_sizes sizes;
 	size_t n = 1;
 	*ret_tty = -1;
-	int r = sb_wait_readable(SB_HELPER_SOCKET, sb_now_ms() + wait_ms);
+	/* What a caller of the version before does not send is 0. */
+	*q = (struct sb_request){ 0 };
+	ssize_t r = sb_wait_readable(SB_HELPER_SOCKET, sb_now_ms() + wait_ms);
 	if (r == 0)
-		r = sb_msg_recv(SB_HELPER_SOCKET, q, sizeof(*q), ret_tty, &n);
+		r = sb_msg_recv_most(SB_HELPER_SOCKET, q, sizeof(*q), ret_tty, &n);
 	if (r < 0)
-		return sb_fail(err, r, "read the request");
-	if (q->magic != SB_PROTO_MAGIC || q->version != SB_PROTO_VERSION)
-		return sb_fail_plain(err, EPROTO, "a request of version %u", q->version);
+		return sb_fail(err, (int)r, "read the request");
+	if (q->magic != SB_PROTO_MAGIC || !sb_proto_sizes(q->version, &sizes) || r != sizes.request)
+		return sb_fail_plain(err, EPROTO, "a request of version %u, %zd bytes", q->version,
+				     r);
+	sb_answer_speak(sizes);
 	/* Whatever came, strings end. */
 	char *const text[] = { q->user, q->home, q->shell, q->service, q->rhost, q->conf_dir };
 	const size_t size[] = { sizeof(q->user),    sizeof(q->home),  sizeof(q->shell),

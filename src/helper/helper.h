@@ -12,6 +12,9 @@ struct sb_answer {
 	int tty; /* came with the request: the caller's terminal, or -1 */
 };
 
+/* The version of the answers from now on: the asker's. */
+void sb_answer_speak(struct sb_proto_sizes sizes);
+
 void sb_answer_init(struct sb_answer *answer);
 void sb_answer_clear(struct sb_answer *answer);
 

@@ -170,8 +170,8 @@ static void serve(void)
 	if (getsockopt(conn, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 && peer.uid == 0 &&
 	    sb_wait_readable(conn, sb_now_ms() + REQUEST_TIMEOUT_MS) == 0 &&
 	    sb_msg_recv(conn, &request, sizeof(request), &fd, &n) == 0 &&
-	    request.version == SB_PROTO_VERSION) {
-		struct sb_init_reply reply = { .version = SB_PROTO_VERSION };
+	    request.version == SB_INIT_VERSION) {
+		struct sb_init_reply reply = { .version = SB_INIT_VERSION };
 		reply.state = act(&request, &fd);
 		reply.sessions = (uint32_t)init.n;
 		sb_msg_send(conn, &reply, sizeof(reply), &init.self, 1);

@@ -62,6 +62,7 @@ AT(sb_init_reply, sessions, 8, 4);
 
 VALUE(SB_PROTO_MAGIC, 0x5e55b0c5U);
 VALUE(SB_PROTO_VERSION, 1);
+VALUE(SB_INIT_VERSION, 1);
 VALUE(SB_HELPER_SOCKET, 3);
 VALUE(SB_INIT_SOCKET, 3);
 VALUE(SB_INIT_CALLER, 4);
@@ -111,15 +112,61 @@ static void other_sizes(void **state)
 		assert_int_equal(sb_msg_send(s[0], out, size, NULL, 0), 0);
 		assert_int_equal(sb_msg_recv(s[1], &in, sizeof(in), NULL, &n),
 				 differences[i] ? -EPROTO : 0);
+		/* Where the reader takes more than one version, the length says which. */
+		assert_int_equal(sb_msg_send(s[0], out, size, NULL, 0), 0);
+		assert_int_equal(sb_msg_recv_most(s[1], &in, sizeof(in), NULL, &n),
+				 differences[i] > 0 ? -EPROTO : (int)size);
 		close(s[0]);
 		close(s[1]);
 	}
+}
+
+static void sizes(void **state)
+{
+	struct sb_proto_sizes found = { 0 };
+	(void)state;
+	assert_true(sb_proto_sizes(1, &found));
+	assert_int_equal(found.version, 1);
+	assert_int_equal(found.request, 2140);
+	assert_int_equal(found.reply, 1480);
+	/* The newest is the struct as it stands. */
+	assert_true(sb_proto_sizes(SB_PROTO_VERSION, &found));
+	assert_int_equal(found.request, sizeof(struct sb_request));
+	assert_int_equal(found.reply, sizeof(struct sb_reply));
+	assert_false(sb_proto_sizes(SB_PROTO_VERSION + 1, &found));
+	assert_false(sb_proto_sizes(0, &found));
+}
+
+/* A descriptor that came with a message of the wrong length is closed, not kept. */
+static void descriptor_of_a_refused_message(void **state)
+{
+	char byte = 0, in[4];
+	int s[2], fd = -1;
+	size_t n = 1;
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, s), 0);
+	int next = fcntl(s[0], F_DUPFD_CLOEXEC, 0);
+	close(next);
+	assert_int_equal(sb_msg_send(s[0], &byte, 1, &s[0], 1), 0);
+	assert_int_equal(sb_msg_recv(s[1], in, sizeof(in), &fd, &n), -EPROTO);
+	assert_int_equal(n, 0);
+	assert_int_equal(fcntl(next, F_GETFD), -1);
+	n = 1;
+	assert_int_equal(sb_msg_send(s[0], &byte, 1, &s[0], 1), 0);
+	assert_int_equal(sb_msg_recv_most(s[1], in, sizeof(in), &fd, &n), 1);
+	assert_int_equal(n, 1);
+	assert_int_equal(fd, next);
+	close(fd);
+	close(s[0]);
+	close(s[1]);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(other_sizes),
+		cmocka_unit_test(sizes),
+		cmocka_unit_test(descriptor_of_a_refused_message),
 	};
 	return cmocka_run_group_tests_name("proto", tests, NULL, NULL);
 }
