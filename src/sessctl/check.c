@@ -25,6 +25,7 @@ static const struct {
 	{ "cgroup", ctl_check_cgroup },
 	{ "settings", ctl_check_settings },
 	{ "roots", ctl_check_roots },
+	{ "directory", ctl_check_directory },
 	{ "host", ctl_check_host },
 };
 

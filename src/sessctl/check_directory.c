@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Whose login hangs on a directory, though his account is the host's own. */
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "sessbox/policy.h"
+#include "sessbox/str.h"
+
+#define FIRST_USER_UID 1000
+#define NOBODY 65534
+#define NAMES_SHOWN 3
+
+/* The host with its directory out of reach. */
+struct alone {
+	const struct ctl_host *host;
+	char group[64]; /* the first that /etc/group does not have */
+};
+
+static FILE *open_file(const struct ctl_host *host, const char *path)
+{
+	int fd = openat(host->root, path, O_RDONLY | O_CLOEXEC);
+	FILE *file = fd < 0 ? NULL : fdopen(fd, "re");
+	if (fd >= 0 && !file)
+		close(fd);
+	return file;
+}
+
+static bool is_member(const struct group *group, const struct sb_login *login)
+{
+	for (char **m = group->gr_mem; *m; m++)
+		if (strcmp(*m, login->user) == 0)
+			return true;
+	return group->gr_gid == login->gid;
+}
+
+static int in_group(const struct sb_login *login, const char *name, void *ctx)
+{
+	struct alone *alone = ctx;
+	cleanup_file FILE *file = open_file(alone->host, "etc/group");
+	const struct group *group;
+	while (file && (group = fgetgrent(file)))
+		if (strcmp(group->gr_name, name) == 0)
+			return is_member(group, login);
+	if (!*alone->group)
+		snprintf(alone->group, sizeof(alone->group), "%s", name);
+	return -ENOENT;
+}
+
+static bool in_local_group(const struct sb_login *login, const char *name)
+{
+	struct alone alone = { .host = ((struct alone *)login->ctx)->host };
+	return in_group(login, name, &alone) == 1;
+}
+
+static bool logs_in(const struct passwd *pw)
+{
+	const char *shell = strrchr(pw->pw_shell, '/');
+	return pw->pw_uid >= FIRST_USER_UID && pw->pw_uid != NOBODY &&
+	       !(shell && (strcmp(shell, "/nologin") == 0 || strcmp(shell, "/false") == 0));
+}
+
+static bool is_refused(struct alone *alone, const struct passwd *pw)
+{
+	cleanup_policy struct sb_policy *policy = NULL;
+	const struct sb_login login = { .user = pw->pw_name,
+					.uid = pw->pw_uid,
+					.gid = pw->pw_gid,
+					.service = "sshd",
+					.in_group = in_group,
+					.ctx = alone,
+					.in_local_group = in_local_group };
+	return sb_policy_resolve(alone->host->config, &login, &policy, NULL) == -ENOENT;
+}
+
+void ctl_check_directory(const struct ctl_host *host, struct ctl_findings *findings)
+{
+	struct alone alone = { .host = host };
+	cleanup_file FILE *file = host->config ? open_file(host, "etc/passwd") : NULL;
+	const struct passwd *pw;
+	char names[128] = "";
+	size_t n = 0, len = 0;
+	while (file && (pw = fgetpwent(file))) {
+		if (!logs_in(pw) || !is_refused(&alone, pw))
+			continue;
+		if (n++ < NAMES_SHOWN && len < sizeof(names))
+			len += (size_t)snprintf(names + len, sizeof(names) - len, "%s%s",
+						len ? ", " : "", pw->pw_name);
+	}
+	if (n > 0)
+		ctl_find(findings, CTL_WARNING,
+			 "a class with MatchUsers= or a group of /etc/group, and Contain=no, "
+			 "behind the "
+			 "others",
+			 "group '%s' is not in /etc/group: while it cannot be looked up these "
+			 "local accounts "
+			 "cannot log in: %s%s",
+			 alone.group, names, n > NAMES_SHOWN ? ", ..." : "");
+}

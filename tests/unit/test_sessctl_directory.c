@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* What `sessctl check` says of local accounts that hang on a directory. */
+#include "config_tree.h"
+#include "scratch.h"
+
+#include <stdlib.h>
+
+#include "check.h"
+
+static const char passwd[] = "root:x:0:0::/root:/bin/bash\n"
+			     "svc:x:900:900::/:/bin/bash\n"
+			     "ops:x:1000:1000::/home/ops:/bin/bash\n"
+			     "ann:x:1001:1001::/home/ann:/bin/sh\n"
+			     "ftp:x:1002:1002::/srv:/usr/sbin/nologin\n"
+			     "nobody:x:65534:65534::/:/bin/sh\n";
+static const char group[] = "root:x:0:\nsudo:x:27:ops\npupils:x:1500:ann\nann:x:1001:\n";
+
+#define PUPILS "[pupils]\nMatchGroups=pupils\nContain=yes\n"
+#define STUDENTS "[students]\nMatchGroups=students\nContain=yes\n"
+#define ADMINS "[admins]\nMatchGroups=sudo\nContain=no\n"
+
+static void accounts(void **state)
+{
+	static const struct {
+		const char *config;
+		const char *names; /* NULL: nothing to say */
+	} cases[] = {
+		{ "", NULL },
+		{ PUPILS, NULL },
+		{ STUDENTS, "log in: ops, ann" },
+		{ STUDENTS ADMINS, "log in: ann" },
+		{ ADMINS STUDENTS, "log in: ops, ann" },
+		{ STUDENTS "[admins]\nMatchUsers=ops ann\nContain=no\n", NULL },
+		{ STUDENTS "[admins]\nMatchUIDs=1000-1999\nContain=no\n", "log in: ops, ann" },
+		{ "[students]\nMatchUIDs=10000-19999\nMatchGroups=!staff\nContain=yes\n", NULL },
+		{ PUPILS "[t]\nMatchGroups=students\nTasksMax=9\n", "log in: ann" },
+	};
+	(void)state;
+	for (size_t i = 0; i < SB_ARRAY_SIZE(cases); i++) {
+		struct tree t = make_tree();
+		struct sb_config *config = NULL;
+		struct ctl_findings findings = { .check = "directory" };
+		write_text(&t, "sessbox.conf", cases[i].config);
+		assert_int_equal(load(&t, &config, NULL), 0);
+		assert_int_equal(mkdirat(t.fd, "etc", 0755), 0);
+		write_text(&t, "etc/passwd", passwd);
+		write_text(&t, "etc/group", group);
+		const struct ctl_host host = { .root = t.fd, .config = config };
+		ctl_check_directory(&host, &findings);
+		assert_int_equal(findings.n, cases[i].names != NULL);
+		if (findings.n && !strstr(findings.v[0].what, cases[i].names))
+			fail_msg("case %zu: %s", i, findings.v[0].what);
+		ctl_findings_clear(&findings);
+		sb_config_free(config);
+		drop_tree(&t);
+	}
+}
+
+/* Nobody is judged by a configuration that does not load. */
+static void no_configuration(void **state)
+{
+	struct ctl_findings findings = { .check = "directory" };
+	const struct ctl_host host = { .root = AT_FDCWD };
+	(void)state;
+	ctl_check_directory(&host, &findings);
+	assert_int_equal(findings.n, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(accounts),
+		cmocka_unit_test(no_configuration),
+	};
+	return cmocka_run_group_tests_name("sessctl_directory", tests, NULL, NULL);
+}
