@@ -49,7 +49,8 @@ units: $(unit)
 
 # Fails, kills or hangs a chosen step of a login, or ignores a key: for tests alone.
 $B/test/sessbox-helper: $(helper) tests/lib/faults.c tests/lib/ignore.c $B/libsessbox.a \
-		| $B/test $B/test/libnss_hang.so.2 $B/test/sessctl $B/test/next-helper
+		| $B/test $B/test/libnss_hang.so.2 $B/test/libnss_half.so.2 $B/test/sessctl \
+		$B/test/next-helper
 	$(CC) $(CPPFLAGS) $(CFLAGS) -fPIE -pie $(HARDEN) -Wl,--wrap=sb_config_load $(LDFLAGS) \
 		-o $@ $^ -liniparser
 # The next release's, as far as it speaks with the module: for tests alone.
@@ -60,8 +61,8 @@ $B/test/next-helper: $(helper) $B/libsessbox.a | $B/test
 $B/test/sessctl: $(sessctl) tests/lib/ignore.c $B/libsessbox.a | $B/test
 	$(CC) $(CPPFLAGS) $(CFLAGS) -fPIE -pie $(HARDEN) -Wl,--wrap=sb_config_load $(LDFLAGS) \
 		-o $@ $^ -liniparser -lsmartcols
-# A directory that does not answer: for tests alone.
-$B/test/libnss_hang.so.2: tests/lib/nss_hang.c | $B/test
+# Directories that do not answer: for tests alone.
+$B/test/libnss_%.so.2: tests/lib/nss_%.c | $B/test
 	$(CC) $(CPPFLAGS) $(CFLAGS) -fPIC -shared $(LDFLAGS) -o $@ $<
 $B/sessctl: $(sessctl) $B/libsessbox.a
 	$(CC) $(CFLAGS) -pie $(HARDEN) $(LDFLAGS) -o $@ $^ -liniparser -lsmartcols

@@ -13,6 +13,7 @@
 #include "sessbox/sys.h"
 
 #define PAGE 4096
+#define NAME_TOO_LONG 300 /* LOGIN_NAME_MAX is 256 */
 
 int box_token_make(struct box *box, struct box_error *error)
 {
@@ -48,14 +49,15 @@ void box_list_groups(const char *user, gid_t gid, struct sb_groups *ret)
 
 void box_load_nss(void)
 {
-	/* A name nobody can have: the look-up loads every source of its database, and each of them
-	 * can say no without looking. The reentrant calls leave the application's own static
-	 * results alone. */
-	static const char nobody[] = "sessbox:nobody";
-	char buf[4096];
+	/* A name that is longer than one can be: the look-up loads every source of its database,
+	 * and each can say no without asking its directory. The reentrant calls leave the
+	 * application's own static results alone. */
+	char buf[4096], nobody[NAME_TOO_LONG + 1];
 	struct passwd pw, *pw_found;
 	struct group gr, *gr_found;
 	struct spwd sp, *sp_found;
+	memset(nobody, 'x', sizeof(nobody) - 1);
+	nobody[sizeof(nobody) - 1] = '\0';
 	getpwnam_r(nobody, &pw, buf, sizeof(buf), &pw_found);
 	getgrnam_r(nobody, &gr, buf, sizeof(buf), &gr_found);
 	getspnam_r(nobody, &sp, buf, sizeof(buf), &sp_found);

@@ -145,10 +145,24 @@ int box_interpret(pam_handle_t *pamh, int flags, const struct passwd *pw,
 	return PAM_SYSTEM_ERR;
 }
 
+/* An account of the host's own, no directory's. */
+static bool is_system(const struct passwd *pw)
+{
+	char buf[8192];
+	struct passwd entry, *found;
+	FILE *file = pw->pw_uid < FIRST_USER_UID ? fopen("/etc/passwd", "re") : NULL;
+	bool is = false;
+	while (file && !is && fgetpwent_r(file, &entry, buf, sizeof(buf), &found) == 0)
+		is = strcmp(entry.pw_name, pw->pw_name) == 0;
+	if (file)
+		fclose(file);
+	return is;
+}
+
 int box_without_answer(pam_handle_t *pamh, int flags, const struct passwd *pw,
 		       const struct box_error *error)
 {
-	bool system = pw->pw_uid < FIRST_USER_UID;
+	bool system = is_system(pw);
 	errno = error->num;
 	pam_syslog(pamh, LOG_ERR, "user '%s' %s: %s: %m", pw->pw_name,
 		   system ? "enters uncontained" : "refused", error->what);

@@ -202,6 +202,9 @@ int sb_config_check_value(const struct sb_key *key, const char *text, struct sb_
 int sb_config_parse_value(const struct sb_key *key, const char *text, void *base,
 			  struct sb_err *err);
 
+/* The longest TimeoutSec= that somebody may have, in milliseconds. */
+uint64_t sb_config_timeout(const struct sb_config *config);
+
 /* Releases what the settings hold and zeroes them. */
 void sb_settings_clear(struct sb_settings *settings);
 

@@ -4,8 +4,9 @@
 
 /*
  * Who is in which group. May ask a directory over the network and take as long as it does: asked
- * only when the answer matters. Source: getgrnam(3), getgrouplist(3).
+ * only when the answer matters. Source: getgrnam(3), getgrouplist(3), nsswitch.conf(5).
  */
+#include <stdbool.h>
 #include <sys/types.h>
 
 /* A user's groups, looked up once; { 0 } to begin with. */
@@ -18,12 +19,28 @@ void sb_group_cache_clear(struct sb_group_cache *cache);
 /* Fills the cache, if it is empty. 0 or a negative errno. */
 int sb_group_load(const char *user, gid_t gid, struct sb_group_cache *cache);
 
+/* Has /etc/passwd the user? */
+bool sb_user_is_local(const char *user);
+
+/* Is the user, whose primary group is gid, in the group of this name, by /etc/group alone? At
+ * once; "no" says nothing of what a directory knows. */
+bool sb_group_lists(const char *user, gid_t gid, const char *name);
+
 /*
- * Is the user, whose primary group is gid, in the group of this name? 1, 0 or a negative errno.
- * /etc/group comes first and takes no NSS at all when it says yes; then the user's whole list,
- * which a directory may know better. A group that cannot be found is -ENOENT and not a "no": it may
- * have been renamed, or its directory may be down.
+ * The same by all sources. 1, 0 or a negative errno. A group that cannot be found is -ENOENT and
+ * not a "no": it may have been renamed, or its directory may be down. Nor is it a "no" when a
+ * source fails that might know better (sb_group_sources_ask), unless /etc has both user and group.
  */
+int sb_group_find(const char *user, gid_t gid, const char *name, struct sb_group_cache *cache);
+
+/* Both, the quick one first. */
 int sb_group_member(const char *user, gid_t gid, const char *name, struct sb_group_cache *cache);
+
+/*
+ * Asks each source of groups but the files itself. 1 if one has the user in the group `wanted`, 0
+ * if all have answered and none has, -EHOSTDOWN if one has not. libc's getgrouplist passes over a
+ * source that fails, so that its answer of such a time reads as "in no other group".
+ */
+int sb_group_sources_ask(const char *user, gid_t gid, gid_t wanted);
 
 #endif

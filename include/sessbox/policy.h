@@ -67,6 +67,11 @@ struct sb_login {
 	 */
 	int (*in_group)(const struct sb_login *login, const char *group, void *ctx);
 	void *ctx;
+	/*
+	 * Is he one by /etc/group alone? At once, and asked first, of all groups that may decide;
+	 * in_group need not look there again. NULL: it looks there itself.
+	 */
+	bool (*in_local_group)(const struct sb_login *login, const char *group);
 };
 
 /*
@@ -88,7 +93,9 @@ struct sb_login {
  * not contained however the open ones turn out: from the strongest match down, the first class
  * that surely matches and sets Contain= says no, and no open one before it says yes; or the uid is
  * 0. So an admin matched by MatchUsers= and Contain=no is never refused by a hanging directory,
- * though the same class lists groups - unless it excludes one and what remains says yes. Without an
+ * though the same class lists groups - unless it excludes one and what remains says yes. Open
+ * classes that set Contain= are asked for from the strongest down, and no further than the answer
+ * is open: so nor is one of a local group in the last class that sets Contain=no. Without an
  * answer an open class counts as what users and uids made of it: for a login that is not contained
  * only class_name and origins can show that.
  */

@@ -128,3 +128,23 @@ void sb_config_free(struct sb_config *config)
 	sb_strv_clear(&config->texts);
 	free(config);
 }
+
+uint64_t sb_config_timeout(const struct sb_config *config)
+{
+	struct sb_settings set = { 0 };
+	const struct sb_key *key = sb_key_find("TimeoutSec");
+	uint64_t longest = 0;
+	bool by_default = true;
+	for (size_t i = 0; i < config->n; i++) {
+		const struct sb_class *class = &config->classes[i];
+		for (size_t k = 0; k < class->n; k++) {
+			if (class->entries[k].key != key)
+				continue;
+			sb_config_parse_value(key, class->entries[k].text, &set, NULL);
+			longest = set.timeout_ms > longest ? set.timeout_ms : longest;
+			by_default = by_default && strcmp(class->name, SB_CLASS_DEFAULTS) != 0;
+		}
+	}
+	sb_config_parse_value(key, key->preset, &set, NULL);
+	return by_default && set.timeout_ms > longest ? set.timeout_ms : longest;
+}

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,8 +18,7 @@ static bool is_listed(const struct group *group, const char *user)
 	return false;
 }
 
-/* Does the local file already say so? "No" says nothing. */
-static bool is_local_member(const char *user, gid_t gid, const char *name)
+bool sb_group_lists(const char *user, gid_t gid, const char *name)
 {
 	cleanup_file FILE *file = fopen("/etc/group", "re");
 	const struct group *group;
@@ -54,10 +54,28 @@ int sb_group_load(const char *user, gid_t gid, struct sb_group_cache *cache)
 	}
 }
 
-int sb_group_member(const char *user, gid_t gid, const char *name, struct sb_group_cache *cache)
+bool sb_user_is_local(const char *user)
 {
-	if (is_local_member(user, gid, name))
-		return 1;
+	cleanup_file FILE *file = fopen("/etc/passwd", "re");
+	const struct passwd *pw;
+	while (file && (pw = fgetpwent(file)))
+		if (strcmp(pw->pw_name, user) == 0)
+			return true;
+	return false;
+}
+
+static bool is_local_group(const char *name)
+{
+	cleanup_file FILE *file = fopen("/etc/group", "re");
+	const struct group *group;
+	while (file && (group = fgetgrent(file)))
+		if (strcmp(group->gr_name, name) == 0)
+			return true;
+	return false;
+}
+
+int sb_group_find(const char *user, gid_t gid, const char *name, struct sb_group_cache *cache)
+{
 	errno = 0;
 	const struct group *g = getgrnam(name);
 	if (!g)
@@ -69,5 +87,12 @@ int sb_group_member(const char *user, gid_t gid, const char *name, struct sb_gro
 	for (int i = 0; r == 0 && i < cache->n; i++)
 		if (cache->gids[i] == wanted)
 			return 1;
-	return r;
+	if (r < 0 || (sb_user_is_local(user) && is_local_group(name)))
+		return r;
+	return sb_group_sources_ask(user, gid, wanted);
+}
+
+int sb_group_member(const char *user, gid_t gid, const char *name, struct sb_group_cache *cache)
+{
+	return sb_group_lists(user, gid, name) ? 1 : sb_group_find(user, gid, name, cache);
 }

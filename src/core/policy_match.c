@@ -137,27 +137,33 @@ static bool may_be_contained(const struct sb_resolver *r)
 	return r->defaults && class_contain(r->defaults) == SB_CONTAIN_YES;
 }
 
-static int ask(struct sb_resolver *r, const char *group)
+/* local: /etc/group alone, whose "no" is no answer. */
+static int ask(struct sb_resolver *r, const char *group, bool local)
 {
-	if (!r->login->in_group || sb_strv_has(&r->strangers, group))
+	const struct sb_login *login = r->login;
+	if (!login->in_group || sb_strv_has(&r->strangers, group))
 		return 0;
 	if (sb_strv_has(&r->members, group))
 		return 1;
-	int in = r->login->in_group(r->login, group, r->login->ctx);
+	if (local && !(login->in_local_group && login->in_local_group(login, group)))
+		return 0;
+	int in = local ? 1 : login->in_group(login, group, login->ctx);
 	if (in < 0)
-		return sb_fail(r->err, in, "look up whether '%s' is in group '%s'", r->login->user,
+		return sb_fail(r->err, in, "look up whether '%s' is in group '%s'", login->user,
 			       group);
 	if (sb_strv_add(in ? &r->members : &r->strangers, group) < 0)
 		return sb_fail(r->err, ENOMEM, "resolve the policy");
 	return in > 0;
 }
 
+/* All in /etc/group first: a directory that hangs does not delay the yes of a later one. */
 static int ask_any(struct sb_resolver *r, const struct sb_strv *groups, bool excluded)
 {
 	int in = 0;
-	for (size_t i = 0; in == 0 && i < groups->n; i++)
-		if ((groups->v[i][0] == '!') == excluded)
-			in = ask(r, groups->v[i] + excluded);
+	for (int local = 1; local >= 0; local--)
+		for (size_t i = 0; in == 0 && i < groups->n; i++)
+			if ((groups->v[i][0] == '!') == excluded)
+				in = ask(r, groups->v[i] + excluded, local);
 	return in;
 }
 
@@ -171,12 +177,32 @@ static int settle(struct sb_resolver *r, struct sb_candidate *c)
 		in = ask_any(r, groups, true);
 		c->level = in > 0 ? SB_LEVEL_NONE : c->level;
 	}
+	c->may_add = c->may_exclude = false;
 	return in < 0 ? in : 0;
+}
+
+/* Whether he is contained: from the strongest class down, as far as it is still open. */
+static int settle_containment(struct sb_resolver *r)
+{
+	for (enum sb_level level = SB_LEVEL_USER; level > SB_LEVEL_NONE; level--) {
+		for (size_t i = r->n; i-- > 0;) {
+			struct sb_candidate *c = &r->candidates[i];
+			bool here = c->level == level || (c->may_add && c->by_group == level);
+			if (!here || c->contain == SB_CONTAIN_UNSET)
+				continue;
+			int e = may_be_contained(r) ? settle(r, c) : 0;
+			if (e < 0)
+				return e;
+		}
+	}
+	return 0;
 }
 
 int sb_resolver_match(struct sb_resolver *r)
 {
 	int e = judge_all(r);
+	if (e == 0)
+		e = settle_containment(r);
 	if (e < 0 || !may_be_contained(r))
 		return e;
 	for (size_t i = 0; e == 0 && i < r->n; i++)

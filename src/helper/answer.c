@@ -4,12 +4,14 @@
 #include <string.h>
 
 #include "helper.h"
+#include "sessbox/group.h"
 #include "sessbox/io.h"
 #include "sessbox/log.h"
 #include "sessbox/ns.h"
 #include "sessbox/str.h"
 
-/* uids below this enter when nobody can say who is a tenant; the rest is refused. */
+/* Accounts of the host's own below this enter when nobody can say who is a tenant; a directory's,
+ * and the rest, are refused. */
 #define FIRST_USER_UID 1000
 #define CLOSE_MS 5000
 
@@ -254,7 +256,7 @@ static void decide(const struct sb_request *request, const struct sb_policy *pol
 static void without_policy(const struct sb_request *request, struct sb_answer *answer,
 			   const struct sb_err *err)
 {
-	bool system = request->uid < FIRST_USER_UID;
+	bool system = request->uid < FIRST_USER_UID && sb_user_is_local(request->user);
 	say(answer, system ? SB_VERDICT_IGNORE : SB_VERDICT_FAIL, system ? "" : not_contained,
 	    err->msg);
 }
@@ -305,13 +307,32 @@ static int load(const struct sb_request *request, struct sb_err *err)
 	return 0;
 }
 
+/* The policy may hang on a directory. How long to wait for that it would have said itself: so it is
+ * the longest TimeoutSec= of all. */
+static int look_up(const struct sb_request *request, const struct sb_login *login,
+		   struct sb_err *err)
+{
+	struct sb_answer late;
+	struct sb_err hung;
+	uint64_t timeout_ms = sb_config_timeout(known.config);
+	sb_answer_init(&late);
+	sb_fail_plain(&hung, ETIMEDOUT, "no source of groups answered for '%s' within %llu s",
+		      request->user, (unsigned long long)timeout_ms / 1000);
+	without_policy(request, &late, &hung);
+	sb_answer_limit_look_up(&late, timeout_ms);
+	int r = sb_policy_resolve(known.config, login, &known.policy, err);
+	sb_answer_looked_up();
+	return r;
+}
+
 static int resolve(const struct sb_request *request, struct sb_err *err)
 {
 	const struct sb_login login = { .user = request->user,
 					.uid = request->uid,
 					.gid = request->gid,
 					.service = request->service,
-					.in_group = sb_answer_in_group };
+					.in_group = sb_answer_in_group,
+					.in_local_group = sb_answer_in_local_group };
 	if (is_known(request))
 		return 0;
 	sb_policy_free(known.policy);
@@ -320,7 +341,7 @@ static int resolve(const struct sb_request *request, struct sb_err *err)
 	known.config = NULL;
 	known.request = *request;
 	int r = load(request, err);
-	return r < 0 ? r : sb_policy_resolve(known.config, &login, &known.policy, err);
+	return r < 0 ? r : look_up(request, &login, err);
 }
 
 static void judge(const struct sb_request *request, struct sb_answer *answer)

@@ -29,6 +29,14 @@ int sb_answer_send(const struct sb_answer *answer);
 
 /* Is the user in the group? For struct sb_login. */
 int sb_answer_in_group(const struct sb_login *login, const char *group, void *ctx);
+bool sb_answer_in_local_group(const struct sb_login *login, const char *group);
+
+/*
+ * A look-up that asks NSS, which may take as long as it likes, stands between these two. If the
+ * time is over before the second, the helper sends answer and ends.
+ */
+void sb_answer_limit_look_up(const struct sb_answer *answer, uint64_t timeout_ms);
+void sb_answer_looked_up(void);
 
 /* All of the user's groups, for struct sb_session_request: as the module sent them, or looked up.
  */

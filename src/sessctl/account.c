@@ -35,7 +35,12 @@ int ctl_account_find(const char *text, struct ctl_account *ret)
 
 static int in_group(const struct sb_login *login, const char *name, void *ctx)
 {
-	return sb_group_member(login->user, login->gid, name, ctx);
+	return sb_group_find(login->user, login->gid, name, ctx);
+}
+
+static bool in_local_group(const struct sb_login *login, const char *name)
+{
+	return sb_group_lists(login->user, login->gid, name);
 }
 
 int ctl_account_policy(const struct ctl_account *account, const char *service,
@@ -47,7 +52,8 @@ int ctl_account_policy(const struct ctl_account *account, const char *service,
 					.gid = account->gid,
 					.service = service ? service : CTL_SERVICE_DEFAULT,
 					.in_group = in_group,
-					.ctx = &groups };
+					.ctx = &groups,
+					.in_local_group = in_local_group };
 	int r = sb_policy_resolve(config, &login, ret, err);
 	sb_group_cache_clear(&groups);
 	return r;

@@ -3,6 +3,7 @@
 directory that does not answer."""
 import contextlib
 import glob
+import grp
 import os
 import shutil
 import time
@@ -11,8 +12,9 @@ from pathlib import Path
 import box
 import host
 from cases import case
+from closed import enters, refused
 
-HANGING = box.TREE / 'build/test/libnss_hang.so.2'
+HALF_IS_DOWN = '/run/sessbox-half-is-down'
 
 
 def contained(user):
@@ -136,13 +138,14 @@ def a_container_that_is_out_of_date_is_joined_and_gets_its_limits():
 # a directory that does not answer
 
 @contextlib.contextmanager
-def a_directory_that_hangs():
-    library = Path(glob.glob('/lib/*/libnss_files.so.2')[0]).with_name('libnss_hang.so.2')
+def directory(name, databases):
+    """A source of accounts of tests/lib besides the files, and nothing else."""
+    library = Path(glob.glob('/lib/*/libnss_files.so.2')[0]).with_name(f'libnss_{name}.so.2')
     switch = Path('/etc/nsswitch.conf')
     text = switch.read_text()
-    lines = [line for line in text.splitlines() if not line.startswith(('group:', 'initgroups:'))]
-    shutil.copy(HANGING, library)
-    box.replace(switch, '\n'.join([*lines, 'group: files hang']) + '\n')
+    lines = [line for line in text.splitlines() if line.split(':')[0] not in ('initgroups', *databases)]
+    shutil.copy(box.TREE / f'build/test/libnss_{name}.so.2', library)
+    box.replace(switch, '\n'.join([*lines, *(f'{base}: files {name}' for base in databases)]) + '\n')
     try:
         yield
     finally:
@@ -161,11 +164,64 @@ def account(user):
 def a_directory_that_hangs_refuses_no_local_admin():
     box.config(tenants={'TimeoutSec': '10'}, admins={'MatchUsers': 'carol', 'Contain': 'no'},
                more={'MatchGroups': 'students', 'Contain': 'yes'})
-    with a_directory_that_hangs():
+    with directory('hang', ['group']):
         for user in ('carol', 'root'):
             rc, seconds = account(user)
             assert rc == 0 and seconds < 8 * host.SLOW, (user, rc, seconds)
         # Who cannot be judged without it is refused before it answers: a minute for each question.
         rc, seconds = account('bob')
-        assert rc != 0 and seconds < 50 + 10 * host.SLOW, (rc, seconds)
+        assert rc != 0 and seconds < 12 + 8 * host.SLOW, (rc, seconds)
     assert account('carol')[0] == 0
+
+
+@contextlib.contextmanager
+def half():
+    """Two users whom a directory knows and /etc does not. Their group's members are not listed with it."""
+    for user, uid in (('dora', 3150), ('nora', 950)):
+        home = Path('/home', user)
+        home.mkdir(exist_ok=True)
+        os.chown(home, uid, 100)
+        (box.DIR / 'keys' / user).write_text((box.DIR / 'key.pub').read_text())
+    with directory('half', ['passwd', 'group']):
+        yield
+
+
+@case(19)
+def a_source_of_groups_that_fails_says_no_no():
+    """libc passes over it, and what it knows of the user's groups without it reads as all of them."""
+    box.config(pupils={'MatchGroups': 'pupils', 'Contain': 'yes', 'Hostname': 'pupil'},
+               others={'MatchGroups': 'project', 'TasksMax': '50'})
+    with half():
+        assert box.out_of('dora', 'hostname') == 'pupil'
+        assert grp.getgrnam('pupils').gr_mem == []
+        host.wait_for('dora is out', lambda: not box.containers('dora'))
+        mark = host.log_mark()
+        with box.host_file(HALF_IS_DOWN):
+            assert os.getgrouplist('dora', 100) == [100]
+            refused('dora')
+            host.log_has(mark, "sessbox.*'dora' is in group 'pupils': Host is down")
+            refused('nora')  # a low uid is the host's own account only in /etc/passwd
+            enters('root', 'svc')
+        assert box.out_of('dora', 'hostname') == 'pupil'
+        host.wait_for('dora is out', lambda: not box.containers('dora'))
+        with box.helper_does('', mode=0o644):
+            refused('nora')
+            enters('root', 'svc')
+    # Nobody who has an account and all his groups here waits for it.
+    box.config()
+    with directory('half', ['group']), box.host_file(HALF_IS_DOWN):
+        enters('root', 'carol')
+        assert box.out_of('alice', 'hostname') == 'alice-box'
+
+
+@case(19)
+def a_local_group_decides_before_a_directory_is_asked():
+    box.config(tenants={'TimeoutSec': '10'}, more={'MatchGroups': 'students', 'Contain': 'yes'},
+               admins={'MatchGroups': 'students project', 'Contain': 'no'})
+    with directory('hang', ['group']):
+        rc, seconds = account('carol')
+        assert rc == 0 and seconds < 8 * host.SLOW, (rc, seconds)
+        mark = host.log_mark()
+        rc, seconds = account('bob')
+        assert rc != 0 and 10 <= seconds < 10 + 8 * host.SLOW, (rc, seconds)
+        host.log_has(mark, "sessbox.*'bob'.*no source of groups answered .* within 10 s")

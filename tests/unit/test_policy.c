@@ -9,6 +9,7 @@
 /* The user database of a test, and what was asked of it. */
 struct groups {
 	const char *of_user; /* " g h " */
+	const char *local;   /* those of them that /etc/group has */
 	char asked[128];
 };
 
@@ -24,6 +25,14 @@ static int in_group(const struct sb_login *login, const char *group, void *ctx)
 		return -EIO;
 	assert_int_equal(sb_format(padded, sizeof(padded), " %s ", group), 0);
 	return g->of_user && strstr(g->of_user, padded) != NULL;
+}
+
+static bool in_local_group(const struct sb_login *login, const char *group)
+{
+	const struct groups *g = login->ctx;
+	char padded[64];
+	assert_int_equal(sb_format(padded, sizeof(padded), " %s ", group), 0);
+	return g->local && strstr(g->local, padded);
 }
 
 static struct sb_config *load_text(const char *text, const char *more)
@@ -51,6 +60,7 @@ struct row {
 	const char *text;
 	const char *more; /* a later file */
 	const char *of_user;
+	const char *local;
 	bool no_service;
 	bool root;
 	const char *asked; /* "g h " */
@@ -172,9 +182,25 @@ static const struct row rows[] = {
 	{ "hang: exclusion of a class that does not match",
 	  "[Defaults]\n" YES CLASS("c", "MatchGroups=g !hang", NO), .asked = "g ",
 	  .class = "defaults", .contain = true },
+	{ "hang: admin by a local group in the last class",
+	  CLASS("c", "MatchGroups=hang", YES) CLASS("a", "MatchGroups=adm", NO), .local = " adm ",
+	  .class = "a" },
+	{ "hang: admin's class lists a directory's group before the local one",
+	  CLASS("c", "MatchGroups=hang", YES) CLASS("a", "MatchGroups=hang adm", NO),
+	  .local = " adm ", .class = "a" },
+	{ "hang: a class between them says nothing of containment",
+	  CLASS("c", "MatchGroups=hang", YES) CLASS("a", "MatchGroups=adm", NO)
+		  CLASS("t", "MatchGroups=hang", "TasksMax=1"),
+	  .local = " adm ", .class = "a" },
 	{ "hang: tenant by user in all classes", CLASS("c", ANN "\nMatchGroups=hang", YES),
 	  .class = "c", .contain = true },
 	/* and these must */
+	{ "asked: admin by a local group, but a later class may say yes",
+	  CLASS("a", "MatchGroups=adm", NO) CLASS("c", "MatchGroups=g", YES), .local = " adm ",
+	  .of_user = " g ", .asked = "g ", .class = "c", .contain = true },
+	{ "asked: not in the local group",
+	  CLASS("c", "MatchGroups=g", YES) CLASS("a", "MatchGroups=adm", NO), .of_user = " g ",
+	  .asked = "adm g ", .class = "c", .contain = true },
 	{ "asked: exclusion with effect",
 	  CLASS("a", ANN "\nMatchGroups=!g", NO) CLASS("r", UIDS, YES), .of_user = " g ",
 	  .asked = "g ", .class = "r", .contain = true },
@@ -189,19 +215,20 @@ static const struct row rows[] = {
 	  .asked = "g ", .class = "a", .contain = true },
 	{ "asked: each group once",
 	  CLASS("a", "MatchGroups=g h !i", YES) CLASS("b", "MatchGroups=g i h", YES),
-	  .of_user = " h ", .asked = "g h i ", .class = "b", .contain = true },
+	  .of_user = " h ", .asked = "g i h ", .class = "b", .contain = true },
 };
 
 static void resolve_row(void **state)
 {
 	const struct row *row = *state;
-	struct groups groups = { .of_user = row->of_user };
+	struct groups groups = { .of_user = row->of_user, .local = row->local };
 	struct sb_login login = { .user = "ann",
 				  .uid = row->root ? 0 : 2500,
 				  .gid = 100,
 				  .service = row->no_service ? NULL : "sshd",
 				  .in_group = in_group,
-				  .ctx = &groups };
+				  .ctx = &groups,
+				  .in_local_group = in_local_group };
 	cleanup_config struct sb_config *config = load_text(row->text, row->more);
 	cleanup_policy struct sb_policy *p = NULL;
 	struct sb_err err = { 0 };
@@ -458,12 +485,37 @@ static void hostname(void **state)
 	assert_int_equal(sb_policy_hostname(p, "mars", buf, 1, &err), -ENAMETOOLONG);
 }
 
+static void longest_timeout(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text;
+		uint64_t ms;
+	} texts[] = {
+		{ "", 10000 },
+		{ CLASS("c", ANN, "TimeoutSec=2"), 10000 },
+		{ CLASS("c", ANN, "TimeoutSec=1min") CLASS("d", ANN, "TimeoutSec=20"), 60000 },
+		{ "[Defaults]\nTimeoutSec=3\n" CLASS("c", ANN, "TimeoutSec=2"), 3000 },
+		{ "[Defaults]\nTimeoutSec=3\n" CLASS("c", ANN, "TimeoutSec=4"), 4000 },
+	};
+	for (size_t i = 0; i < SB_ARRAY_SIZE(texts); i++) {
+		cleanup_config struct sb_config *config = load_text(texts[i].text, NULL);
+		assert_int_equal(sb_config_timeout(config), texts[i].ms);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest plain[] = {
-		cmocka_unit_test(presets),     cmocka_unit_test(budgets),  cmocka_unit_test(ends),
-		cmocka_unit_test(group_error), cmocka_unit_test(origins),  cmocka_unit_test(hashes),
-		cmocka_unit_test(units),       cmocka_unit_test(hostname),
+		cmocka_unit_test(presets),
+		cmocka_unit_test(budgets),
+		cmocka_unit_test(ends),
+		cmocka_unit_test(group_error),
+		cmocka_unit_test(origins),
+		cmocka_unit_test(hashes),
+		cmocka_unit_test(units),
+		cmocka_unit_test(hostname),
+		cmocka_unit_test(longest_timeout),
 	};
 	struct CMUnitTest tests[SB_ARRAY_SIZE(plain) + SB_ARRAY_SIZE(rows)] = { 0 };
 	size_t n = 0;
