@@ -45,18 +45,19 @@ enum sb_key_kind {
 /* A parsed value. Which member is used follows from the key's type. */
 enum sb_key_type {
 	SB_TYPE_BOOL,
-	SB_TYPE_SIZE,	/* bytes, SB_INFINITY = none */
-	SB_TYPE_COUNT,	/* SB_INFINITY = none */
-	SB_TYPE_QUOTA,	/* microseconds per second, SB_INFINITY = none */
-	SB_TYPE_NUMBER, /* a count that is no share of anything; SB_INFINITY = none */
-	SB_TYPE_WEIGHT, /* 1-10000 */
-	SB_TYPE_SPAN,	/* milliseconds */
-	SB_TYPE_WORDS,	/* struct sb_strv, each word checked by the key */
-	SB_TYPE_STRING, /* char *, one word */
-	SB_TYPE_CHOICE, /* index into the key's choices */
-	SB_TYPE_CPUS,	/* struct sb_cpus */
-	SB_TYPE_RATES,	/* struct sb_rates */
-	SB_TYPE_CAPS,	/* mask of capabilities */
+	SB_TYPE_SIZE,	 /* bytes, SB_INFINITY = none */
+	SB_TYPE_COUNT,	 /* SB_INFINITY = none */
+	SB_TYPE_QUOTA,	 /* microseconds per second, SB_INFINITY = none */
+	SB_TYPE_NUMBER,	 /* a count that is no share of anything; SB_INFINITY = none */
+	SB_TYPE_WEIGHT,	 /* 1-10000 */
+	SB_TYPE_SPAN,	 /* milliseconds */
+	SB_TYPE_WORDS,	 /* struct sb_strv, each word checked by the key */
+	SB_TYPE_STRING,	 /* char *, one word */
+	SB_TYPE_CHOICE,	 /* index into the key's choices */
+	SB_TYPE_CPUS,	 /* struct sb_cpus */
+	SB_TYPE_RATES,	 /* struct sb_rates */
+	SB_TYPE_CAPS,	 /* mask of capabilities */
+	SB_TYPE_DEVICES, /* struct sb_devices */
 };
 
 struct sb_key {
@@ -115,7 +116,6 @@ struct sb_settings {
 	struct sb_strv temporary_file_system;
 	struct sb_strv read_only_paths;
 	struct sb_strv inaccessible_paths;
-	struct sb_strv device_allow;
 	unsigned int protect_proc; /* enum sb_protect_proc */
 	bool private_tmp;
 	char *tmp_size; /* bytes or a percentage: see sb_policy_tmp_size() */

@@ -24,6 +24,7 @@ enum sb_limit {
 	SB_IO_WRITE_BANDWIDTH_MAX,
 	SB_IO_READ_IOPS_MAX,
 	SB_IO_WRITE_IOPS_MAX,
+	SB_DEVICE_ALLOW,
 	SB_LIMITS_N
 };
 
@@ -31,9 +32,10 @@ enum sb_limit {
 #define SB_LIMIT_BIT(limit) (1U << (limit))
 
 enum sb_limit_type {
-	SB_LIMIT_NUMBER, /* uint64_t; SB_INFINITY (parse.h) = none */
-	SB_LIMIT_CPUS,	 /* struct sb_cpus */
-	SB_LIMIT_RATES,	 /* struct sb_rates */
+	SB_LIMIT_NUMBER,  /* uint64_t; SB_INFINITY (parse.h) = none */
+	SB_LIMIT_CPUS,	  /* struct sb_cpus */
+	SB_LIMIT_RATES,	  /* struct sb_rates */
+	SB_LIMIT_DEVICES, /* struct sb_devices */
 };
 
 /* A set of CPUs; the empty one limits nothing. */
@@ -56,6 +58,28 @@ struct sb_rates {
 	size_t n;
 };
 
+/*
+ * Devices that may be opened besides those everybody may. A device is the absolute path of its
+ * node; what the kernel tells and has no node is "c 10:229". Not filtered: all devices may be
+ * opened.
+ */
+enum sb_device_access { /* as the kernel numbers them (linux/bpf.h) */
+			SB_DEVICE_MKNOD = 1 << 0,
+			SB_DEVICE_READ = 1 << 1,
+			SB_DEVICE_WRITE = 1 << 2,
+};
+#define SB_DEVICE_ACCESS_ALL (SB_DEVICE_MKNOD | SB_DEVICE_READ | SB_DEVICE_WRITE)
+struct sb_device {
+	char *path;
+	unsigned int access; /* enum sb_device_access */
+	bool optional;	     /* that it does not exist is no error */
+};
+struct sb_devices {
+	struct sb_device *v;
+	size_t n;
+	bool filtered;
+};
+
 struct sb_limits {
 	uint64_t memory_max;	  /* bytes */
 	uint64_t memory_swap_max; /* bytes of swap, without memory */
@@ -69,6 +93,7 @@ struct sb_limits {
 	struct sb_rates io_write_bandwidth_max;
 	struct sb_rates io_read_iops_max;
 	struct sb_rates io_write_iops_max;
+	struct sb_devices devices;
 };
 
 struct sb_limit_row {
@@ -116,5 +141,9 @@ bool sb_cpus_empty(const struct sb_cpus *cpus);
 /* A device that is listed already gets the new value. 0 or -ENOMEM. */
 int sb_rates_set(struct sb_rates *rates, const char *device, uint64_t value);
 void sb_rates_clear(struct sb_rates *rates);
+
+/* The same for a device. */
+int sb_devices_set(struct sb_devices *devices, const struct sb_device *device);
+void sb_devices_clear(struct sb_devices *devices);
 
 #endif

@@ -81,9 +81,6 @@ int sb_parse_bind(const char *text, struct sb_bind *ret);
  */
 int sb_parse_inside(const char *text, const char **ret_path, bool *ret_optional);
 
-/* One word of DeviceAllow=: [-]/dev/NAME. As above. */
-int sb_parse_device(const char *text, const char **ret_path, bool *ret_optional);
-
 /* One word of TemporaryFileSystem=: PATH[:OPTION[,OPTION...]], see systemd.exec(5) and tmpfs(5). */
 struct sb_tmpfs {
 	char path[SB_BIND_PATH_MAX];
@@ -99,6 +96,9 @@ int sb_parse_tmpfs(const char *text, struct sb_tmpfs *ret);
 /* Absolute, and the only way to write this path: no empty, "." or ".." component. */
 bool sb_parse_is_plain_path(const char *text);
 
+/* A byte that a terminal would obey rather than show. */
+bool sb_parse_has_control(const char *text);
+
 /*
  * CPUs: "0-3", "0,2", "0 2-3"; "" is the empty set. What sb_print_cpus writes is the shortest such
  * list, with commas.
@@ -112,6 +112,17 @@ void sb_print_cpus(char *buf, size_t size, const struct sb_cpus *cpus);
  */
 int sb_parse_rates(const char *text, struct sb_rates *ret);
 void sb_print_rate(char *buf, size_t size, uint64_t value);
+
+/*
+ * Devices, each "[-]/dev/NAME", and behind it, if it is not to be read and written, what may be
+ * done with it: letters of "rwm". The result is filtered. The owner clears *ret.
+ */
+int sb_parse_devices(const char *text, struct sb_devices *ret);
+
+/* The letters of "rwm" that name these kinds of access, and back; none or another is -EINVAL. */
+#define SB_ACCESS_MAX 4
+int sb_parse_access(const char *text, unsigned int *ret);
+void sb_print_access(char buf[SB_ACCESS_MAX], unsigned int access);
 
 /*
  * Capabilities by libcap's names, "CAP_NET_RAW CAP_CHOWN", as a mask; behind a "~" all but these.

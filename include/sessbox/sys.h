@@ -14,6 +14,7 @@
 #include <sys/types.h>
 #include <unistd.h>
 
+#include <linux/bpf.h>
 #include <linux/mount.h>
 #include <linux/openat2.h>
 #include <linux/sched.h>
@@ -107,6 +108,11 @@ static inline int sys_execveat(int dfd, const char *path, char *const argv[], ch
 			       int flags)
 {
 	return (int)syscall(SYS_execveat, dfd, path, argv, envp, flags);
+}
+
+static inline int sys_bpf(int cmd, union bpf_attr *attr)
+{
+	return (int)syscall(SYS_bpf, cmd, attr, sizeof(*attr));
 }
 
 static inline int sys_pivot_root(const char *new_root, const char *put_old)

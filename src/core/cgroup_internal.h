@@ -26,16 +26,18 @@ enum sb_controller {
 	SB_CONTROLLER_MEMORY = 1 << 4,
 	SB_CONTROLLER_PIDS = 1 << 5,
 	SB_CONTROLLER_IO = 1 << 6,
-	SB_CONTROLLER_ALL = (1 << 7) - 1,
+	SB_CONTROLLER_DEVICES = 1 << 7, /* on v2 none of its own: a program of the group's */
+	SB_CONTROLLER_ALL = (1 << 8) - 1,
 };
 
 struct sb_cgroup_ops;
 
 struct sb_hierarchy {
 	const struct sb_cgroup_ops *ops;
-	int base;		  /* <base>, O_PATH */
-	unsigned int controllers; /* enum sb_controller; none for the v2 one of a hybrid host */
-	char name[64];		  /* for messages: "memory", "cpu,cpuacct", "unified" */
+	int base; /* <base>, O_PATH */
+	/* enum sb_controller; for the v2 one of a hybrid host at most the devices. */
+	unsigned int controllers;
+	char name[64]; /* for messages: "memory", "cpu,cpuacct", "unified" */
 };
 
 struct sb_cgroup {
@@ -130,6 +132,64 @@ int sb_limit_read_rates(int dir, const struct sb_cgroup_limit *row, void *ret);
 int sb_limit_write_io_weight(int dir, const struct sb_cgroup_limit *row, const void *value,
 			     const struct sb_limits *limits);
 int sb_limit_read_io_weight(int dir, const struct sb_cgroup_limit *row, void *ret);
+
+/* ---- devices: cgroup_devices.c has what is allowed and v1's files, cgroup_bpf.c v2's program ----
+ */
+
+struct sb_device_rule {
+	char type; /* 'c' or 'b' */
+	unsigned int major, minor;
+	unsigned int access; /* enum sb_device_access */
+};
+#define SB_DEVICE_ANY UINT32_MAX /* as a number: all of them */
+
+/* all: what no rule names is allowed, too. */
+struct sb_device_rules {
+	struct sb_device_rule *v;
+	size_t n;
+	bool all;
+};
+void sb_device_rules_clear(struct sb_device_rules *rules);
+
+static inline void sb_cleanup_device_rulesp(struct sb_device_rules *rules)
+{
+	sb_device_rules_clear(rules);
+}
+#define cleanup_device_rules __attribute__((cleanup(sb_cleanup_device_rulesp)))
+
+/* A rule for the same device gets the access of both. 0 or -ENOMEM. */
+int sb_device_rules_add(struct sb_device_rules *rules, const struct sb_device_rule *rule);
+
+/* What everybody may open. */
+extern const struct sb_device_rule sb_device_standard[];
+extern const size_t sb_device_standard_n;
+
+/* These, and the devices there are of those listed. 0 or a negative errno. */
+int sb_device_rules_make(const struct sb_devices *devices, struct sb_device_rules *ret);
+
+/* The devices of rules, by the paths of their nodes, without the standard ones. */
+int sb_device_rules_name(const struct sb_device_rules *rules, struct sb_devices *ret);
+
+/* "/dev/sda", or false if the kernel knows no node. type: of a rule. */
+bool sb_device_name(char type, unsigned int major, unsigned int minor, char *buf, size_t size);
+
+int sb_limit_write_devices(int dir, const struct sb_cgroup_limit *row, const void *value,
+			   const struct sb_limits *limits);
+int sb_limit_read_devices(int dir, const struct sb_cgroup_limit *row, void *ret);
+
+struct bpf_insn;
+#define SB_DEVICE_PROGRAM "sessbox_devices" /* its name in the kernel: 15 characters at most */
+
+/*
+ * The program that allows what the rules allow, malloc'ed: its length or a negative errno. And
+ * back: 0, or -EBADMSG if it is none of these.
+ */
+ssize_t sb_device_program_make(const struct sb_device_rules *rules, struct bpf_insn **ret);
+int sb_device_program_parse(const struct bpf_insn *program, size_t n, struct sb_device_rules *ret);
+
+int sb_limit_write_program(int dir, const struct sb_cgroup_limit *row, const void *value,
+			   const struct sb_limits *limits);
+int sb_limit_read_program(int dir, const struct sb_cgroup_limit *row, void *ret);
 
 /* The functions of a limit's row, by what they write and read: the backend's own, or those of both
  * worlds. */

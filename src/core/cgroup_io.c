@@ -62,16 +62,8 @@ static int find_device(const char *path, struct device *ret)
 /* "/dev/sda", or "8:0" if there is no such node. */
 static void name_device(const struct device *device, char *buf, size_t size)
 {
-	char path[80], text[1024];
-	snprintf(buf, size, "%u:%u", device->major, device->minor);
-	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/uevent", device->major, device->minor);
-	if (sb_read_file(AT_FDCWD, path, text, sizeof(text)) < 0)
-		return;
-	const char *name = strstr(text, "DEVNAME=");
-	if (!name)
-		return;
-	name += strlen("DEVNAME=");
-	snprintf(buf, size, "/dev/%.*s", (int)strcspn(name, "\n"), name);
+	if (!sb_device_name('b', device->major, device->minor, buf, size))
+		snprintf(buf, size, "%u:%u", device->major, device->minor);
 }
 
 /* Device names of the kernel have "!" for "/"; a value that is not there is SB_INFINITY. */

@@ -146,12 +146,11 @@ static bool cannot(int r)
 	return r == -ENOENT || r == -EOPNOTSUPP || r == -EINVAL || r == -ERANGE;
 }
 
-/* A hierarchy without the controller, or a backend without the limit, is -EOPNOTSUPP. */
-static int write_limit(struct view *view, enum sb_limit limit, const struct sb_limits *limits)
+/* As the hierarchy at hand does it; NULL: it cannot, or there is none. */
+static const struct sb_cgroup_limit *row_of(const struct view *view, enum sb_limit limit)
 {
 	const struct sb_cgroup_limit *row = view->h ? &view->h->ops->limits[limit] : NULL;
-	return row && row->file ? row->write(view->dir, row, sb_limit_of(limits, limit), limits)
-				: -EOPNOTSUPP;
+	return row && row->file ? row : NULL;
 }
 
 int sb_cgroup_apply(struct sb_cgroup *cg, const char *group, const struct sb_limits *limits,
@@ -165,12 +164,13 @@ int sb_cgroup_apply(struct sb_cgroup *cg, const char *group, const struct sb_lim
 		int r = view_move(&view, cg, group, ops->limits[i].controller, err);
 		if (r < 0)
 			return r;
-		r = write_limit(&view, i, limits);
+		const struct sb_cgroup_limit *row = row_of(&view, i);
+		r = row ? row->write(view.dir, row, sb_limit_of(limits, i), limits) : -EOPNOTSUPP;
 		if (cannot(r) && !sb_limit_is_preset(limits, i))
 			unsupported |= SB_LIMIT_BIT(i);
 		/* One refused (memory in use above the new limit: EBUSY) must not keep the rest. */
 		else if (r < 0 && !cannot(r) && first == 0)
-			first = sb_fail(err, r, "set %s of cgroup %s", ops->limits[i].file, group);
+			first = sb_fail(err, r, "set %s of cgroup %s", row->file, group);
 	}
 	if (first == 0)
 		*ret_unsupported = unsupported;
@@ -186,12 +186,11 @@ int sb_cgroup_limits(struct sb_cgroup *cg, const char *group, struct sb_limits *
 	unsigned int unsupported = 0;
 	sb_limits_init(&found);
 	for (enum sb_limit i = 0; i < SB_LIMITS_N; i++) {
-		const struct sb_cgroup_limit *row = &ops->limits[i];
-		int r = view_move(&view, cg, group, row->controller, err);
+		int r = view_move(&view, cg, group, ops->limits[i].controller, err);
 		if (r < 0)
 			return r;
-		r = view.h && row->file ? row->read(view.dir, row, sb_limit_at(&found, i))
-					: -EOPNOTSUPP;
+		const struct sb_cgroup_limit *row = row_of(&view, i);
+		r = row ? row->read(view.dir, row, sb_limit_at(&found, i)) : -EOPNOTSUPP;
 		if (cannot(r))
 			unsupported |= SB_LIMIT_BIT(i);
 		else if (r < 0)

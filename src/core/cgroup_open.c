@@ -35,7 +35,7 @@ static const struct {
 	{ "cpu", SB_CONTROLLER_CPU },	    { "cpuacct", SB_CONTROLLER_CPUACCT },
 	{ "cpuset", SB_CONTROLLER_CPUSET }, { "freezer", SB_CONTROLLER_FREEZER },
 	{ "memory", SB_CONTROLLER_MEMORY }, { "pids", SB_CONTROLLER_PIDS },
-	{ "blkio", SB_CONTROLLER_IO },
+	{ "blkio", SB_CONTROLLER_IO },	    { "devices", SB_CONTROLLER_DEVICES },
 };
 
 static unsigned int controller_bit(const char *name)
@@ -207,6 +207,16 @@ static int add_all_v1(struct sb_cgroup *cg, const struct site *site, struct sb_e
 	return ferror(site->self) ? sb_fail(err, errno, "read /proc/self/cgroup") : 0;
 }
 
+/* A filter on devices is one of the two worlds' everywhere: v1's, or without that v2's. */
+static void find_device_filter(struct sb_cgroup *cg)
+{
+	for (size_t i = 0; i < cg->n; i++)
+		if (cg->list[i].controllers & SB_CONTROLLER_DEVICES)
+			return;
+	if (cg->n > 0 && cg->list[0].ops == &sb_cgroup_v2)
+		cg->list[0].controllers |= SB_CONTROLLER_DEVICES;
+}
+
 int sb_cgroup_open(const char *root, struct sb_cgroup **ret, struct sb_err *err)
 {
 	cleanup_site struct site site = { .fs = -1 };
@@ -224,6 +234,7 @@ int sb_cgroup_open(const char *root, struct sb_cgroup **ret, struct sb_err *err)
 		r = sb_fail_plain(err, ENOENT, "no cgroup file system below /sys/fs/cgroup");
 	if (r < 0)
 		return r;
+	find_device_filter(cg);
 	*ret = sb_steal_ptr(&cg);
 	return 0;
 }

@@ -109,17 +109,18 @@ static int own_v2(struct own *own, struct sb_err *err)
 	struct sb_cgroup one = { .mode = SB_CGROUP_V2, .n = 1 };
 	one.list[0] = (struct sb_hierarchy){ .ops = &sb_cgroup_v2,
 					     .base = above,
-					     .controllers = SB_CONTROLLER_ALL,
+					     .controllers = SB_CONTROLLER_ALL &
+							    ~(unsigned int)SB_CONTROLLER_DEVICES,
 					     .name = "unified" };
 	return own_add(own, &one, "cgroup", err);
 }
 
-/* Limits of hierarchies that a container does not show. */
-static unsigned int unseen(unsigned int seen)
+/* Limits of hierarchies that a container does not show. Programs are shown to root alone. */
+static unsigned int unseen(const struct sb_cgroup_ops *ops, unsigned int seen)
 {
 	unsigned int bits = 0;
 	for (enum sb_limit i = 0; i < SB_LIMITS_N; i++)
-		if (sb_cgroup_v1.limits[i].file && !(sb_cgroup_v1.limits[i].controller & seen))
+		if (ops->limits[i].file && !(ops->limits[i].controller & seen))
 			bits |= SB_LIMIT_BIT(i);
 	return bits;
 }
@@ -140,7 +141,7 @@ int sb_cgroup_own(struct sb_limits *ret_limits, unsigned int *ret_unsupported,
 	}
 	*ret_limits = own.limits;
 	*ret_unsupported = own.unsupported;
-	*ret_unseen = v2 ? 0 : unseen(own.seen);
+	*ret_unseen = unseen(v2 ? &sb_cgroup_v2 : &sb_cgroup_v1, own.seen);
 	*ret_usage = own.usage;
 	return 0;
 }

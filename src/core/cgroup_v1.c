@@ -294,6 +294,7 @@ const struct sb_cgroup_ops sb_cgroup_v1 = {
 		[SB_IO_WRITE_BANDWIDTH_MAX] = SB_LIMIT_SHARED(IO, "blkio.throttle.write_bps_device", rates, NULL),
 		[SB_IO_READ_IOPS_MAX] = SB_LIMIT_SHARED(IO, "blkio.throttle.read_iops_device", rates, NULL),
 		[SB_IO_WRITE_IOPS_MAX] = SB_LIMIT_SHARED(IO, "blkio.throttle.write_iops_device", rates, NULL),
+		[SB_DEVICE_ALLOW] = SB_LIMIT_SHARED(DEVICES, "devices.list", devices, NULL),
 	},
 	.stats = stats_table,
 	.stats_n = SB_ARRAY_SIZE(stats_table),

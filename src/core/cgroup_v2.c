@@ -226,6 +226,7 @@ const struct sb_cgroup_ops sb_cgroup_v2 = {
 		[SB_IO_WRITE_BANDWIDTH_MAX] = SB_LIMIT_SHARED(IO, "io.max", rates, "wbps"),
 		[SB_IO_READ_IOPS_MAX] = SB_LIMIT_SHARED(IO, "io.max", rates, "riops"),
 		[SB_IO_WRITE_IOPS_MAX] = SB_LIMIT_SHARED(IO, "io.max", rates, "wiops"),
+		[SB_DEVICE_ALLOW] = SB_LIMIT_SHARED(DEVICES, "the device filter", program, NULL),
 	},
 	.stats = stats_table,
 	.stats_n = SB_ARRAY_SIZE(stats_table),

@@ -10,19 +10,11 @@
 #include "sessbox/path.h"
 #include "sessbox/service.h"
 
-static bool has_control(const char *text)
-{
-	for (; *text; text++)
-		if ((unsigned char)*text < ' ' || *text == 0x7f)
-			return true;
-	return false;
-}
-
 /* A name of the user database. Which ones exist is not asked here: that may be slow. */
 static bool is_account(const char *text)
 {
 	text += *text == '!';
-	return *text && *text != '!' && !strpbrk(text, ":/") && !has_control(text);
+	return *text && *text != '!' && !strpbrk(text, ":/") && !sb_parse_has_control(text);
 }
 
 static bool is_group(const char *text)
@@ -40,7 +32,7 @@ static bool is_uid_range(const char *text)
 static bool is_service(const char *text)
 {
 	return *text && *text != '.' && *text != '!' && !strpbrk(text, "/ \t") &&
-	       !has_control(text);
+	       !sb_parse_has_control(text);
 }
 
 static bool is_service_match(const char *text)
@@ -50,7 +42,8 @@ static bool is_service_match(const char *text)
 
 static bool is_path(const char *text)
 {
-	return !has_control(text) && strlen(text) < SB_BIND_PATH_MAX && sb_path_is_normal(text);
+	return !sb_parse_has_control(text) && strlen(text) < SB_BIND_PATH_MAX &&
+	       sb_path_is_normal(text);
 }
 
 static bool is_utc(const char *text)
@@ -61,33 +54,26 @@ static bool is_utc(const char *text)
 
 static bool is_plain(const char *text)
 {
-	return !has_control(text);
+	return !sb_parse_has_control(text);
 }
 
 static bool is_bind(const char *text)
 {
 	struct sb_bind bind;
-	return !has_control(text) && sb_parse_bind(text, &bind) == 0;
+	return !sb_parse_has_control(text) && sb_parse_bind(text, &bind) == 0;
 }
 
 static bool is_inside(const char *text)
 {
 	const char *path;
 	bool optional;
-	return !has_control(text) && sb_parse_inside(text, &path, &optional) == 0;
-}
-
-static bool is_device(const char *text)
-{
-	const char *path;
-	bool optional;
-	return !has_control(text) && sb_parse_device(text, &path, &optional) == 0;
+	return !sb_parse_has_control(text) && sb_parse_inside(text, &path, &optional) == 0;
 }
 
 static bool is_tmpfs(const char *text)
 {
 	struct sb_tmpfs tmpfs;
-	return !has_control(text) && sb_parse_tmpfs(text, &tmpfs) == 0;
+	return !sb_parse_has_control(text) && sb_parse_tmpfs(text, &tmpfs) == 0;
 }
 
 static bool is_share(const char *text)
@@ -214,9 +200,10 @@ const struct sb_key sb_keys[] = {
 	  .expected = INSIDE, .help = "paths inside that cannot be written below" },
 	{ "InaccessiblePaths", CONTAINER(inaccessible_paths), WORDS(is_inside), .preset = "",
 	  .expected = INSIDE, .help = "paths inside that are shown empty" },
-	{ "DeviceAllow", CONTAINER(device_allow), WORDS(is_device), .preset = "",
-	  .expected = "device nodes such as /dev/fuse, each may have a leading -",
-	  .help = "device nodes of the host that /dev has, too" },
+	{ "DeviceAllow", CONTAINER(limits.devices), .type = SB_TYPE_DEVICES, .preset = "",
+	  .expected = "device nodes such as /dev/fuse, each may have a leading -, and letters of "
+		      "rwm behind it",
+	  .help = "device nodes of the host that /dev has, too, and that can be opened" },
 	{ "ProtectProc", CONTAINER(protect_proc), CHOICE(proc_words), .preset = "default",
 	  .expected = "default or invisible",
 	  .help = "whether /proc hides the container's processes of other users" },
@@ -288,7 +275,7 @@ const size_t sb_keys_n = SB_ARRAY_SIZE(sb_keys);
 bool sb_key_is_list(const struct sb_key *key)
 {
 	return key->type == SB_TYPE_WORDS || key->type == SB_TYPE_CPUS ||
-	       key->type == SB_TYPE_RATES;
+	       key->type == SB_TYPE_RATES || key->type == SB_TYPE_DEVICES;
 }
 
 const struct sb_key *sb_key_find(const char *name)

@@ -176,6 +176,18 @@ static int parse_rates(const struct sb_key *key, const char *text, void *field)
 	return 0;
 }
 
+static int parse_devices(const struct sb_key *key, const char *text, void *field)
+{
+	struct sb_devices devices;
+	(void)key;
+	int r = sb_parse_devices(text, &devices);
+	if (r < 0)
+		return r;
+	sb_devices_clear(field);
+	*(struct sb_devices *)field = devices;
+	return 0;
+}
+
 static int parse_caps(const struct sb_key *key, const char *text, void *field)
 {
 	(void)key;
@@ -189,7 +201,7 @@ static int (*const parsers[])(const struct sb_key *key, const char *text, void *
 	[SB_TYPE_SPAN] = parse_number,	 [SB_TYPE_WORDS] = parse_words,
 	[SB_TYPE_STRING] = parse_string, [SB_TYPE_CHOICE] = parse_choice,
 	[SB_TYPE_CPUS] = parse_cpus,	 [SB_TYPE_RATES] = parse_rates,
-	[SB_TYPE_CAPS] = parse_caps,
+	[SB_TYPE_CAPS] = parse_caps,	 [SB_TYPE_DEVICES] = parse_devices,
 };
 
 int sb_config_parse_value(const struct sb_key *key, const char *text, void *base,
@@ -224,6 +236,8 @@ static void clear_field(const struct sb_key *key, void *base)
 		free(sb_steal_ptr(field));
 	if (key->type == SB_TYPE_RATES)
 		sb_rates_clear(field);
+	if (key->type == SB_TYPE_DEVICES)
+		sb_devices_clear(field);
 }
 
 void sb_settings_clear(struct sb_settings *settings)

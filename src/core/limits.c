@@ -29,6 +29,7 @@ const struct sb_limit_row sb_limit_rows[SB_LIMITS_N] = {
 		OTHER("IOWriteBandwidthMax", io_write_bandwidth_max, SB_LIMIT_RATES),
 	[SB_IO_READ_IOPS_MAX] = OTHER("IOReadIOPSMax", io_read_iops_max, SB_LIMIT_RATES),
 	[SB_IO_WRITE_IOPS_MAX] = OTHER("IOWriteIOPSMax", io_write_iops_max, SB_LIMIT_RATES),
+	[SB_DEVICE_ALLOW] = OTHER("DeviceAllow", devices, SB_LIMIT_DEVICES),
 };
 
 const struct sb_budget_row sb_budget_rows[SB_BUDGETS_N] = {
@@ -41,6 +42,7 @@ static const size_t sizes[] = {
 	[SB_LIMIT_NUMBER] = sizeof(uint64_t),
 	[SB_LIMIT_CPUS] = sizeof(struct sb_cpus),
 	[SB_LIMIT_RATES] = sizeof(struct sb_rates),
+	[SB_LIMIT_DEVICES] = sizeof(struct sb_devices),
 };
 
 void *sb_limit_at(struct sb_limits *limits, enum sb_limit limit)
@@ -61,11 +63,19 @@ void sb_limits_init(struct sb_limits *limits)
 			*(uint64_t *)sb_limit_at(limits, i) = sb_limit_rows[i].preset;
 }
 
+/* Releases what one of the owning types holds. */
+static void clear_one(struct sb_limits *limits, enum sb_limit limit)
+{
+	if (sb_limit_rows[limit].type == SB_LIMIT_RATES)
+		sb_rates_clear(sb_limit_at(limits, limit));
+	if (sb_limit_rows[limit].type == SB_LIMIT_DEVICES)
+		sb_devices_clear(sb_limit_at(limits, limit));
+}
+
 void sb_limits_clear(struct sb_limits *limits)
 {
 	for (enum sb_limit i = 0; i < SB_LIMITS_N; i++)
-		if (sb_limit_rows[i].type == SB_LIMIT_RATES)
-			sb_rates_clear(sb_limit_at(limits, i));
+		clear_one(limits, i);
 	sb_limits_init(limits);
 }
 
@@ -76,6 +86,8 @@ bool sb_limit_is_preset(const struct sb_limits *limits, enum sb_limit limit)
 		return *(const uint64_t *)value == sb_limit_rows[limit].preset;
 	if (sb_limit_rows[limit].type == SB_LIMIT_CPUS)
 		return sb_cpus_empty(value);
+	if (sb_limit_rows[limit].type == SB_LIMIT_DEVICES)
+		return !((const struct sb_devices *)value)->filtered;
 	return ((const struct sb_rates *)value)->n == 0;
 }
 
@@ -84,8 +96,7 @@ void sb_limit_move(struct sb_limits *to, struct sb_limits *from, enum sb_limit l
 	struct sb_limits none;
 	size_t size = sizes[sb_limit_rows[limit].type];
 	sb_limits_init(&none);
-	if (sb_limit_rows[limit].type == SB_LIMIT_RATES)
-		sb_rates_clear(sb_limit_at(to, limit));
+	clear_one(to, limit);
 	memcpy(sb_limit_at(to, limit), sb_limit_of(from, limit), size);
 	memcpy(sb_limit_at(from, limit), sb_limit_of(&none, limit), size);
 }
@@ -132,4 +143,33 @@ void sb_rates_clear(struct sb_rates *rates)
 		free(rates->v[i].device);
 	free(rates->v);
 	*rates = (struct sb_rates){ 0 };
+}
+
+int sb_devices_set(struct sb_devices *devices, const struct sb_device *device)
+{
+	for (size_t i = 0; i < devices->n; i++) {
+		if (strcmp(devices->v[i].path, device->path) != 0)
+			continue;
+		devices->v[i].access = device->access;
+		devices->v[i].optional = device->optional;
+		return 0;
+	}
+	struct sb_device *v = reallocarray(devices->v, devices->n + 1, sizeof(*v));
+	if (!v)
+		return -ENOMEM;
+	devices->v = v;
+	v[devices->n] =
+		(struct sb_device){ strdup(device->path), device->access, device->optional };
+	if (!v[devices->n].path)
+		return -ENOMEM;
+	devices->n++;
+	return 0;
+}
+
+void sb_devices_clear(struct sb_devices *devices)
+{
+	for (size_t i = 0; i < devices->n; i++)
+		free(devices->v[i].path);
+	free(devices->v);
+	*devices = (struct sb_devices){ 0 };
 }

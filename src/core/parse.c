@@ -331,6 +331,14 @@ int sb_parse_uid_range(const char *text, uid_t *ret_first, uid_t *ret_last)
 	return 0;
 }
 
+bool sb_parse_has_control(const char *text)
+{
+	for (; *text; text++)
+		if ((unsigned char)*text < ' ' || *text == 0x7f)
+			return true;
+	return false;
+}
+
 bool sb_parse_is_plain_path(const char *path)
 {
 	if (path[0] != '/')

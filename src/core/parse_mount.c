@@ -57,18 +57,6 @@ int sb_parse_inside(const char *text, const char **ret_path, bool *ret_optional)
 	return 0;
 }
 
-int sb_parse_device(const char *text, const char **ret_path, bool *ret_optional)
-{
-	const char *path;
-	bool optional;
-	int r = sb_parse_inside(text, &path, &optional);
-	if (r < 0 || strncmp(path, "/dev/", strlen("/dev/")) != 0)
-		return -EINVAL;
-	*ret_path = path;
-	*ret_optional = optional;
-	return 0;
-}
-
 /* Octal, with or without a leading 0. */
 static int parse_mode(const char *text, uint64_t *ret)
 {

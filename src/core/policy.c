@@ -149,15 +149,27 @@ static uint64_t hash_text(uint64_t hash, const char *text)
 	return hash;
 }
 
+static uint64_t hash_key(uint64_t hash, const struct sb_policy *p, const struct sb_key *key)
+{
+	const char *parts[] = { key->name, "=", p->origins[key - sb_keys].text, "\n" };
+	for (size_t k = 0; k < SB_ARRAY_SIZE(parts); k++)
+		hash = hash_text(hash, parts[k]);
+	return hash;
+}
+
 static uint64_t hash_kind(uint64_t hash, const struct sb_policy *p, enum sb_key_kind kind)
 {
-	for (size_t i = 0; i < sb_keys_n; i++) {
-		if (sb_keys[i].kind != kind)
-			continue;
-		const char *parts[] = { sb_keys[i].name, "=", p->origins[i].text, "\n" };
-		for (size_t k = 0; k < SB_ARRAY_SIZE(parts); k++)
-			hash = hash_text(hash, parts[k]);
-	}
+	for (size_t i = 0; i < sb_keys_n; i++)
+		if (sb_keys[i].kind == kind)
+			hash = hash_key(hash, p, &sb_keys[i]);
+	return hash;
+}
+
+/* All that is set in the cgroup: DeviceAllow, too, of which only the nodes are the container's. */
+static uint64_t hash_limits(uint64_t hash, const struct sb_policy *p)
+{
+	for (enum sb_limit i = 0; i < SB_LIMITS_N; i++)
+		hash = hash_key(hash, p, sb_key_find(sb_limit_rows[i].key));
 	return hash;
 }
 
@@ -165,7 +177,7 @@ static void hash_all(struct sb_policy *p)
 {
 	const uint64_t start = UINT64_C(0xcbf29ce484222325);
 	uint64_t container = hash_kind(start, p, SB_KEY_CONTAINER);
-	uint64_t limits = hash_kind(start, p, SB_KEY_LIMIT);
+	uint64_t limits = hash_limits(start, p);
 	if (p->budget) {
 		container = hash_text(container, p->budget);
 		limits = hash_kind(limits, p, SB_KEY_BUDGET);

@@ -124,19 +124,13 @@ void sb_maker_closed_paths(struct sb_maker *m)
 
 void sb_maker_nodes(struct sb_maker *m)
 {
-	const struct sb_strv *list = &m->spec->policy->set.device_allow;
+	const struct sb_devices *list = &m->spec->policy->set.limits.devices;
 	for (size_t i = 0; i < list->n; i++) {
-		const char *path;
-		bool optional;
-		int r = sb_parse_device(list->v[i], &path, &optional);
-		if (r < 0)
-			m->r = r;
-		else
-			sb_maker_add(
-				m, &(struct sb_row){ SB_MOUNT_BIND, path, NULL, NOSUID | NOEXEC,
-						     SB_OP_NO_RECURSE | SB_OP_GUARDED | SB_OP_NODE |
-							     (optional ? OPTIONAL : 0),
-						     0 });
+		const struct sb_device *device = &list->v[i];
+		unsigned int flags = SB_OP_NO_RECURSE | SB_OP_GUARDED | SB_OP_NODE |
+				     (device->optional ? OPTIONAL : 0);
+		sb_maker_add(m, &(struct sb_row){ SB_MOUNT_BIND, device->path, NULL,
+						  NOSUID | NOEXEC, flags, 0 });
 	}
 }
 

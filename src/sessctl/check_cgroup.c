@@ -98,6 +98,17 @@ static const struct sb_entry *set_by(const struct sb_config *config, const char 
 	return NULL;
 }
 
+/* Every tenant has this one, whether somebody sets it or not. */
+static void check_device_filter(unsigned int unsupported, struct ctl_findings *findings)
+{
+	if (unsupported & SB_LIMIT_BIT(SB_DEVICE_ALLOW))
+		ctl_find(findings, CTL_WARNING,
+			 "a kernel with CONFIG_CGROUP_BPF whose bpf(2) nothing keeps root from, or "
+			 "one with cgroup v1's controller of devices",
+			 "no filter on devices can be set: a device whose node comes within a "
+			 "tenant's reach, he can open");
+}
+
 /* Limits this kernel cannot do. */
 static void check_limits(const struct ctl_host *host, unsigned int unsupported,
 			 struct ctl_findings *findings)
@@ -106,7 +117,7 @@ static void check_limits(const struct ctl_host *host, unsigned int unsupported,
 		const char *key = sb_limit_rows[i].key;
 		const struct sb_class *class = NULL;
 		const struct sb_entry *entry = set_by(host->config, key, &class);
-		if (!(unsupported & SB_LIMIT_BIT(i)))
+		if (!(unsupported & SB_LIMIT_BIT(i)) || i == SB_DEVICE_ALLOW)
 			continue;
 		if (entry)
 			ctl_find(findings, CTL_ERROR,
@@ -128,8 +139,8 @@ static void check_controllers(const struct ctl_host *host, struct ctl_findings *
 	sb_limits_init(&limits);
 	if (sb_cgroup_limits(host->cg, SB_CGROUP_INIT, &limits, &unsupported, &err) < 0)
 		ctl_find(findings, CTL_ERROR, NULL, "%s", err.msg);
-	else if (unsupported)
-		check_limits(host, unsupported, findings);
+	check_limits(host, unsupported, findings);
+	check_device_filter(unsupported, findings);
 }
 
 void ctl_check_cgroup(const struct ctl_host *host, struct ctl_findings *findings)

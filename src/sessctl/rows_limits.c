@@ -39,8 +39,14 @@ static void name_source(const struct sb_policy *policy, const struct sb_config *
 		sb_copy(buf, size, "default");
 }
 
-static void print_rates(const struct sb_rates *rates, char *buf, size_t size)
+static void print_cpus(const void *value, char *buf, size_t size)
 {
+	sb_print_cpus(buf, size, value);
+}
+
+static void print_rates(const void *value, char *buf, size_t size)
+{
+	const struct sb_rates *rates = value;
 	size_t len = 0;
 	buf[0] = '\0';
 	for (size_t i = 0; i < rates->n && len < size; i++) {
@@ -51,6 +57,26 @@ static void print_rates(const struct sb_rates *rates, char *buf, size_t size)
 	}
 }
 
+/* What there is besides the standard ones. */
+static void print_devices(const void *value, char *buf, size_t size)
+{
+	const struct sb_devices *devices = value;
+	size_t len = 0;
+	sb_copy(buf, size, devices->filtered ? "" : "all");
+	for (size_t i = 0; i < devices->n && len < size; i++) {
+		char access[SB_ACCESS_MAX];
+		sb_print_access(access, devices->v[i].access);
+		len += (size_t)snprintf(buf + len, size - len, "%s%s %s", len ? " " : "",
+					devices->v[i].path, access);
+	}
+}
+
+static void (*const printers[])(const void *value, char *buf, size_t size) = {
+	[SB_LIMIT_CPUS] = print_cpus,
+	[SB_LIMIT_RATES] = print_rates,
+	[SB_LIMIT_DEVICES] = print_devices,
+};
+
 /* text is used by limits that are more than a number; those that limit nothing are unknown then. */
 static void put_value(const struct sb_limits *limits, enum sb_limit limit, struct ctl_amount *ret,
 		      char text[CTL_CELL_MAX])
@@ -60,10 +86,7 @@ static void put_value(const struct sb_limits *limits, enum sb_limit limit, struc
 		ret->value = *(const uint64_t *)value;
 		return;
 	}
-	if (sb_limit_rows[limit].type == SB_LIMIT_CPUS)
-		sb_print_cpus(text, CTL_CELL_MAX, value);
-	else
-		print_rates(value, text, CTL_CELL_MAX);
+	printers[sb_limit_rows[limit].type](value, text, CTL_CELL_MAX);
 	ret->text = text;
 	ret->known = *text;
 }

@@ -95,6 +95,7 @@ static void look_at_cgroup(struct ctl_user *user, bool inside)
 	if (sb_cgroup_open(NULL, &cg, NULL) < 0)
 		return;
 	sb_cgroup_find(cg, user->uid, group);
+	user->unseen = SB_LIMIT_BIT(SB_DEVICE_ALLOW); /* programs are shown to root alone */
 	user->has_cgroup =
 		sb_cgroup_usage(cg, group, &user->usage, NULL) == 0 &&
 		sb_cgroup_limits(cg, group, &user->limits, &user->unsupported, NULL) == 0;

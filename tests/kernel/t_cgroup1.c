@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* cgroup v1: joining every hierarchy, and what a frozen one does. */
+/* cgroup v1: joining every hierarchy, what a frozen one does, and the devices one. */
 #include "kernel.h"
 
 static const char *const hierarchies[] = {
@@ -138,6 +138,69 @@ static void frozen(void)
 	CHECK(ends_within(child.pidfd, 2000), "SIGKILL does not end it when thawed");
 }
 
+/* ---- devices ---- */
+
+static void list_must_be(int dir, const char *want)
+{
+	char text[4096];
+
+	get(dir, "devices.list", text, sizeof(text));
+	CHECK(!strcmp(text, want), "devices.list reads '%s', expected '%s'", text, want);
+}
+
+struct opener {
+	int cgroup;
+	struct line line;
+};
+
+static void opens(void *arg)
+{
+	struct opener *opener = arg;
+	char byte;
+	int zero;
+
+	MUST(put(opener->cgroup, "tasks", "0"));
+	zero = MUST(open("/dev/zero", O_RDONLY));
+	MUST(open("/dev/null", O_WRONLY));
+	say_on(opener->line.fd[1]);
+	wait_on(opener->line.fd[1]);
+	REFUSED(EPERM, open("/dev/zero", O_RDONLY));
+	REFUSED(EPERM, open("/dev/null", O_RDWR));
+	MUST(open("/dev/null", O_WRONLY));
+	CHECK(read(zero, &byte, 1) == 1, "what was open is cut off: %s", strerror(errno));
+}
+
+static void devices(void)
+{
+	struct opener opener = { .cgroup = cgroup_dir("devices"), .line = line_new() };
+	struct child child = start(0, -1, opens, &opener);
+
+	wait_on(opener.line.fd[0]);
+	MUST(put(opener.cgroup, "devices.deny", "a"));
+	list_must_be(opener.cgroup, "");
+	MUST(put(opener.cgroup, "devices.allow", "c 1:3 rm\n"));
+	MUST(put(opener.cgroup, "devices.allow", "c 1:3 w\n"));
+	MUST(put(opener.cgroup, "devices.deny", "c 1:3 rm\n"));
+	list_must_be(opener.cgroup, "c 1:3 w\n");
+	say_on(opener.line.fd[0]);
+	finish(child);
+}
+
+static void devices_below(void)
+{
+	int above = cgroup_dir("devices");
+	int first = sub_dir(above, "first"), second;
+
+	MUST(put(above, "devices.deny", "c 1:7 w"));
+	REFUSED(EINVAL, put(above, "devices.deny", "a"));
+	MUST(put(first, "devices.deny", "a"));
+	REFUSED(EPERM, put(first, "devices.allow", "c 1:7 rw"));
+	MUST(put(first, "devices.allow", "c 1:7 r"));
+	MUST(put(first, "devices.allow", "c 1:3 rw"));
+	second = sub_dir(first, "second");
+	list_must_be(second, "c 1:7 r\nc 1:3 rw\n");
+}
+
 const struct test tests[] = {
 	{ "cgroup1-tasks-zero",
 	  "a process writes 0 to tasks of every v1 hierarchy; its namespace then shows /",
@@ -147,5 +210,11 @@ const struct test tests[] = {
 	{ "cgroup1-clone-into", "CLONE_INTO_CGROUP does not reach v1 (EBADF)", born_outside },
 	{ "cgroup1-frozen", "a joiner of a FROZEN cgroup ignores SIGKILL until it is thawed",
 	  frozen },
+	{ "cgroup1-devices",
+	  "what devices.allow does not have cannot be opened (EPERM); what is open goes on",
+	  devices },
+	{ "cgroup1-devices-below",
+	  "a group gets no device that the one above lacks (EPERM), and begins with what it has",
+	  devices_below },
 	{},
 };

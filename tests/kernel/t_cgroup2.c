@@ -2,6 +2,7 @@
 /* cgroup v2: how a container's processes get in, and what they see. */
 #include "kernel.h"
 
+#include <linux/bpf.h>
 #include <poll.h>
 
 /* The v2 line of /proc/self/cgroup, without its 0::. */
@@ -263,6 +264,158 @@ static void remove_with_ns(void)
 	CHECK(errno == ENODEV || errno == ENOENT, "a removed cgroup: %s", strerror(errno));
 }
 
+/* ---- a program on devices ---- */
+
+#define INSN(code, dst, src, off, imm) ((struct bpf_insn){ code, dst, src, off, imm })
+
+static int bpf(int cmd, union bpf_attr *attr)
+{
+	return syscall(SYS_bpf, cmd, attr, sizeof(*attr));
+}
+
+/* Allows the devices of this major number and no others. */
+#define LENGTH 6
+static void write_program(int major, struct bpf_insn *v)
+{
+	const struct bpf_insn program[LENGTH] = {
+		INSN(BPF_LDX | BPF_MEM | BPF_W, 2, 1, offsetof(struct bpf_cgroup_dev_ctx, major),
+		     0),
+		INSN(BPF_ALU64 | BPF_MOV | BPF_K, 0, 0, 0, 1),
+		INSN(BPF_JMP32 | BPF_JEQ | BPF_K, 2, 0, 1, major),
+		INSN(BPF_ALU64 | BPF_MOV | BPF_K, 0, 0, 0, 0),
+		INSN(BPF_ALU | BPF_MOV | BPF_X, 3, 2, 0, 0),
+		INSN(BPF_JMP | BPF_EXIT, 0, 0, 0, 0),
+	};
+
+	memcpy(v, program, sizeof(program));
+}
+
+static int load_program(int major)
+{
+	struct bpf_insn v[LENGTH];
+	union bpf_attr attr = { .prog_type = BPF_PROG_TYPE_CGROUP_DEVICE,
+				.insn_cnt = LENGTH,
+				.insns = (uintptr_t)v,
+				.license = (uintptr_t) "LGPL",
+				.prog_name = "fifteen_letters" };
+
+	write_program(major, v);
+	return MUST(bpf(BPF_PROG_LOAD, &attr));
+}
+
+/* Through a descriptor that is only a place, as ours are. */
+static int attach_program(int cgroup, int program, int old)
+{
+	char path[64];
+	union bpf_attr attr = { .attach_bpf_fd = program,
+				.attach_type = BPF_CGROUP_DEVICE,
+				.attach_flags = BPF_F_ALLOW_MULTI | (old < 0 ? 0 : BPF_F_REPLACE),
+				.replace_bpf_fd = old < 0 ? 0 : old };
+	int rc;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", cgroup);
+	attr.target_fd = MUST(open(path, O_PATH | O_DIRECTORY | O_CLOEXEC));
+	rc = bpf(BPF_PROG_ATTACH, &attr);
+	close(attr.target_fd);
+	return rc;
+}
+
+/* The programs of a group's own: their number, and the id of the first. */
+static unsigned int count_programs(int cgroup, uint32_t *id)
+{
+	uint32_t ids[8] = { 0 };
+	union bpf_attr attr = { .query = { .target_fd = cgroup,
+					   .attach_type = BPF_CGROUP_DEVICE,
+					   .prog_ids = (uintptr_t)ids,
+					   .prog_cnt = 8 } };
+
+	MUST(bpf(BPF_PROG_QUERY, &attr));
+	*id = ids[0];
+	return attr.query.prog_cnt;
+}
+
+#define MEMORY_MAJOR 1 /* null, zero */
+#define OTHER_MAJOR 5
+
+static void opens_devices(void *arg)
+{
+	struct line *line = arg;
+	int zero = MUST(open("/dev/zero", O_RDONLY));
+	char byte;
+
+	say_on(line->fd[1]);
+	wait_on(line->fd[1]);
+	REFUSED(EPERM, open("/dev/null", O_RDWR));
+	CHECK(read(zero, &byte, 1) == 1, "what was open is cut off: %s", strerror(errno));
+	say_on(line->fd[1]);
+	wait_on(line->fd[1]);
+	MUST(open("/dev/null", O_RDWR));
+}
+
+static void devices(void)
+{
+	int cgroup = cgroup_dir(NULL), other = load_program(OTHER_MAJOR);
+	struct line line = line_new();
+	struct child child = start(0, cgroup, opens_devices, &line);
+	uint32_t id;
+
+	wait_on(line.fd[0]);
+	MUST(attach_program(cgroup, other, -1));
+	say_on(line.fd[0]);
+	wait_on(line.fd[0]);
+	MUST(attach_program(cgroup, load_program(MEMORY_MAJOR), other));
+	CHECK(count_programs(cgroup, &id) == 1, "BPF_F_REPLACE leaves the old program");
+	say_on(line.fd[0]);
+	finish(child);
+}
+
+static void opens_null(void *arg)
+{
+	(void)arg;
+	MUST(open("/dev/null", O_RDWR));
+}
+
+static void cannot_open_null(void *arg)
+{
+	(void)arg;
+	REFUSED(EPERM, open("/dev/null", O_RDWR));
+}
+
+static void devices_below(void)
+{
+	int above = cgroup_dir(NULL), below = sub_dir(above, "below");
+	int other = load_program(OTHER_MAJOR), memory = load_program(MEMORY_MAJOR);
+
+	MUST(attach_program(below, memory, -1));
+	finish(start(0, below, opens_null, NULL));
+	MUST(attach_program(above, other, -1));
+	finish(start(0, below, cannot_open_null, NULL));
+	MUST(attach_program(above, memory, other));
+	finish(start(0, below, opens_null, NULL));
+}
+
+static void devices_told(void)
+{
+	int cgroup = cgroup_dir(NULL);
+	struct bpf_insn v[LENGTH], found[LENGTH] = { 0 };
+	struct bpf_prog_info info = { .xlated_prog_len = sizeof(found),
+				      .xlated_prog_insns = (uintptr_t)found };
+	union bpf_attr one = { 0 },
+		       attr = { .info = { .info_len = sizeof(info), .info = (uintptr_t)&info } };
+	char harden[16];
+
+	MUST(attach_program(cgroup, load_program(MEMORY_MAJOR), -1));
+	CHECK(count_programs(cgroup, &one.prog_id) == 1, "not one program");
+	attr.info.bpf_fd = MUST(bpf(BPF_PROG_GET_FD_BY_ID, &one));
+	MUST(bpf(BPF_OBJ_GET_INFO_BY_FD, &attr));
+	CHECK(!strcmp(info.name, "fifteen_letters"), "its name is '%s'", info.name);
+	get(AT_FDCWD, "/proc/sys/net/core/bpf_jit_harden", harden, sizeof(harden));
+	if (harden[0] != '0' && !info.xlated_prog_insns)
+		skip("bpf_jit_harden hides them");
+	write_program(MEMORY_MAJOR, v);
+	CHECK(info.xlated_prog_len == sizeof(v) && !memcmp(v, found, sizeof(v)), "they differ");
+}
+
 const struct test tests[] = {
 	{ "cgroup2-clone-into", "CLONE_INTO_CGROUP: a child is born in a v2 cgroup", clone_into },
 	{ "cgroup2-ns-of-sibling",
@@ -283,5 +436,12 @@ const struct test tests[] = {
 	{ "cgroup2-rmdir",
 	  "an open cgroup namespace does not keep its directory; a removed one takes nobody",
 	  remove_with_ns },
+	{ "cgroup2-devices",
+	  "a program attached by an O_PATH descriptor stops opening (EPERM); what is open goes on",
+	  devices },
+	{ "cgroup2-devices-below", "the programs of the groups above are asked as well",
+	  devices_below },
+	{ "cgroup2-devices-told", "name and instructions can be read back, and are the same",
+	  devices_told },
 	{},
 };

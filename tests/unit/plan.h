@@ -26,7 +26,8 @@ struct wish {
 	const char *root; /* RootDirectory= */
 	enum sb_root_overlay overlay;
 	enum sb_home home_from;
-	const char *tmpfs[4], *read_only[4], *inaccessible[4], *devices[4];
+	const char *tmpfs[4], *read_only[4], *inaccessible[4];
+	struct sb_device devices[4];
 	bool invisible; /* ProtectProc= */
 };
 
@@ -54,14 +55,15 @@ static inline struct sb_plan *make_plan(const struct wish *w)
 	policy.set.home = w->home_from;
 	policy.set.protect_proc = w->invisible ? SB_PROTECT_PROC_INVISIBLE : 0;
 	fill_list(&policy.set.temporary_file_system, w->tmpfs);
-	fill_list(&policy.set.device_allow, w->devices);
+	for (size_t i = 0; i < 4 && w->devices[i].path; i++)
+		assert_int_equal(sb_devices_set(&policy.set.limits.devices, &w->devices[i]), 0);
 	fill_list(&policy.set.read_only_paths, w->read_only);
 	fill_list(&policy.set.inaccessible_paths, w->inaccessible);
 	fill_list(&policy.set.bind_paths, w->binds);
 	fill_list(&policy.set.bind_read_only_paths, w->ro_binds);
 	assert_int_equal(sb_plan_make(&spec, &plan, NULL), 0);
 	sb_strv_clear(&policy.set.temporary_file_system);
-	sb_strv_clear(&policy.set.device_allow);
+	sb_devices_clear(&policy.set.limits.devices);
 	sb_strv_clear(&policy.set.read_only_paths);
 	sb_strv_clear(&policy.set.inaccessible_paths);
 	sb_strv_clear(&policy.set.bind_paths);

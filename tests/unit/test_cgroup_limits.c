@@ -116,6 +116,7 @@ static void writes_v1(void **state)
 		unsigned int unsupported = ~0U;
 		struct sb_err err = { 0 };
 		tree_hybrid(&t);
+		tree_parents(&t, "cgroup/unified/sessbox/u7/");
 		put_files(&t, fresh_v1);
 		struct sb_cgroup *cg = tree_open(&t);
 		assert_int_equal(

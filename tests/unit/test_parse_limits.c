@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Sets of CPUs, and rates of devices. */
+/* Sets of CPUs, rates of devices, and access to them. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -99,11 +99,74 @@ static void rates_of_devices(void **state)
 	}
 }
 
+#define RW (SB_DEVICE_READ | SB_DEVICE_WRITE)
+
+static const struct {
+	const char *text;
+	int error;
+	size_t n;
+	struct sb_device last;
+} devices[] = {
+	{ "", 0, 0, { 0 } },
+	{ "/dev/fuse", 0, 1, { (char[]){ "/dev/fuse" }, RW, false } },
+	{ "-/dev/fuse", 0, 1, { (char[]){ "/dev/fuse" }, RW, true } },
+	{ "/dev/fuse r", 0, 1, { (char[]){ "/dev/fuse" }, SB_DEVICE_READ, false } },
+	{ "/dev/fuse mwr", 0, 1, { (char[]){ "/dev/fuse" }, SB_DEVICE_ACCESS_ALL, false } },
+	{ "-/dev/a w /dev/dri/b", 0, 2, { (char[]){ "/dev/dri/b" }, RW, false } },
+	{ "/dev/b /dev/a -/dev/b r", 0, 2, { (char[]){ "/dev/a" }, RW, false } },
+	{ "'/dev/a b' w", 0, 1, { (char[]){ "/dev/a b" }, SB_DEVICE_WRITE, false } },
+	{ "/dev", -EINVAL, 0, { 0 } },
+	{ "/dev/", -EINVAL, 0, { 0 } },
+	{ "/dev/../fuse", -EINVAL, 0, { 0 } },
+	{ "/srv/fuse", -EINVAL, 0, { 0 } },
+	{ "fuse", -EINVAL, 0, { 0 } },
+	{ "rw", -EINVAL, 0, { 0 } },
+	{ "rw /dev/fuse", -EINVAL, 0, { 0 } },
+	{ "/dev/fuse rw rw", -EINVAL, 0, { 0 } },
+	{ "/dev/fuse rr", -EINVAL, 0, { 0 } },
+	{ "/dev/fuse x", -EINVAL, 0, { 0 } },
+	{ "/dev/fuse \"\"", -EINVAL, 0, { 0 } },
+	{ "--/dev/fuse", -EINVAL, 0, { 0 } },
+	{ "/dev/a\\x0a", -EINVAL, 0, { 0 } },
+};
+
+static void access_to_devices(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < SB_ARRAY_SIZE(devices); i++) {
+		struct sb_devices found = { 0 };
+		const struct sb_device *last = &devices[i].last;
+		assert_int_equal(sb_parse_devices(devices[i].text, &found), devices[i].error);
+		assert_int_equal(found.n, devices[i].n);
+		assert_int_equal(found.filtered, !devices[i].error);
+		if (found.n > 0) {
+			assert_string_equal(found.v[found.n - 1].path, last->path);
+			assert_int_equal(found.v[found.n - 1].access, last->access);
+			assert_int_equal(found.v[found.n - 1].optional, last->optional);
+		}
+		sb_devices_clear(&found);
+	}
+}
+
+static void letters_of_access(void **state)
+{
+	(void)state;
+	for (unsigned int access = 1; access <= SB_DEVICE_ACCESS_ALL; access++) {
+		char text[SB_ACCESS_MAX];
+		unsigned int found = 0;
+		sb_print_access(text, access);
+		assert_int_equal(sb_parse_access(text, &found), 0);
+		assert_int_equal(found, access);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sets_of_cpus),
 		cmocka_unit_test(rates_of_devices),
+		cmocka_unit_test(access_to_devices),
+		cmocka_unit_test(letters_of_access),
 	};
 	return cmocka_run_group_tests_name("parse_limits", tests, NULL, NULL);
 }

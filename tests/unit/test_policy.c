@@ -410,15 +410,25 @@ static void hashes(void **state)
 		bool container;
 		bool limits;
 	} changes[] = {
-		{ "Contain=yes", false, false },	 { "AllowServices=cron", false, false },
-		{ "TimeoutSec=5", false, false },	 { "OnFailure=allow", false, false },
-		{ "PrivateTmp=no", true, false },	 { "BindPaths=/a", true, false },
-		{ "Hostname=x", true, false },		 { "TmpSize=1G", true, false },
-		{ "PrivateNetwork=1", true, false },	 { "TimeoutStopSec=6", true, false },
-		{ "KillUserProcesses=no", true, false }, { "LingerSec=1", true, false },
-		{ "Scope=session", true, false },	 { "RuntimeMaxSec=1h", true, false },
-		{ "MemoryMax=1G", false, true },	 { "CPUWeight=99", false, true },
+		{ "Contain=yes", false, false },
+		{ "AllowServices=cron", false, false },
+		{ "TimeoutSec=5", false, false },
+		{ "OnFailure=allow", false, false },
+		{ "PrivateTmp=no", true, false },
+		{ "BindPaths=/a", true, false },
+		{ "Hostname=x", true, false },
+		{ "TmpSize=1G", true, false },
+		{ "PrivateNetwork=1", true, false },
+		{ "TimeoutStopSec=6", true, false },
+		{ "KillUserProcesses=no", true, false },
+		{ "LingerSec=1", true, false },
+		{ "Scope=session", true, false },
+		{ "RuntimeMaxSec=1h", true, false },
+		{ "MemoryMax=1G", false, true },
+		{ "CPUWeight=99", false, true },
 		{ "TasksMax=4096", false, false },
+		/* The node is the container's, and what may be opened the cgroup's. */
+		{ "DeviceAllow=/dev/x r", true, true },
 	};
 	(void)state;
 	cleanup_config struct sb_config *plain = load_text("", NULL);

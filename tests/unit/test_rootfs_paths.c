@@ -105,8 +105,9 @@ static void closed_paths(void **state)
 static void nodes(void **state)
 {
 	(void)state;
-	struct sb_plan *plan =
-		make_plan(&(struct wish){ .devices = { "/dev/fuse", "-/dev/dri/renderD128" } });
+	struct sb_plan *plan = make_plan(&(struct wish){
+		.devices = { { .path = (char[]){ "/dev/fuse" } },
+			     { .path = (char[]){ "/dev/dri/renderD128" }, .optional = true } } });
 	const struct sb_mount_op *fuse = get(plan, SB_MOUNT_BIND, "/dev/fuse");
 	const struct sb_mount_op *gpu = get(plan, SB_MOUNT_BIND, "/dev/dri/renderD128");
 	assert_string_equal(fuse->source, "/dev/fuse");

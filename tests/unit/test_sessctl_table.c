@@ -231,6 +231,10 @@ static void test_limit_rows_live(void **state)
 	struct ctl_limit rows[CTL_LIMITS_MAX];
 	struct ctl_sources sources;
 	struct sb_rate rates[] = { { (char *)"/dev/a", 5000000 }, { (char *)"8:16", 1 } };
+	struct sb_device devices[] = {
+		{ (char *)"/dev/b", SB_DEVICE_READ | SB_DEVICE_WRITE, false },
+		{ (char *)"c 10:229", SB_DEVICE_READ, false },
+	};
 	const struct ctl_user user = {
 		.has_cgroup = true,
 		.usage = { .memory = 10, .swap = SB_INFINITY, .tasks = 3 },
@@ -242,7 +246,8 @@ static void test_limit_rows_live(void **state)
 			    .cpu_weight = 50,
 			    .io_weight = 60,
 			    .allowed_cpus = { .bits = { 0xd } },
-			    .io_read_bandwidth_max = { rates, 2 } },
+			    .io_read_bandwidth_max = { rates, 2 },
+			    .devices = { devices, 2, true } },
 		.unsupported = SB_LIMIT_BIT(SB_MEMORY_SWAP_MAX),
 		.unseen = SB_LIMIT_BIT(SB_IO_READ_IOPS_MAX),
 	};
@@ -265,6 +270,7 @@ static void test_limit_rows_live(void **state)
 		{ "IOWriteBandwidthMax", SB_INFINITY, "", 1, false, false },
 		{ "IOReadIOPSMax", SB_INFINITY, NULL, -1, false, false },
 		{ "IOWriteIOPSMax", SB_INFINITY, "", 1, false, false },
+		{ "DeviceAllow", SB_INFINITY, "/dev/b rw c 10:229 r", 1, true, false },
 	};
 	(void)state;
 	ctl_limit_rows(&user, NULL, NULL, rows, &sources);
@@ -293,8 +299,23 @@ static void test_limit_rows_of_nobody(void **state)
 	for (size_t i = 0; i < SB_LIMITS_N; i++) {
 		const struct sb_key *key = sb_key_find(rows[i].name);
 		assert_non_null(key);
-		assert_int_equal(key->kind, SB_KEY_LIMIT);
+		assert_true(key->kind == SB_KEY_LIMIT || i == SB_DEVICE_ALLOW);
 		assert_false(rows[i].value.known);
+	}
+}
+
+/* A cgroup without a filter does not read as one that allows nothing besides the usual. */
+static void test_limit_rows_tell_of_no_filter(void **state)
+{
+	struct ctl_limit rows[CTL_LIMITS_MAX];
+	struct ctl_sources sources;
+	(void)state;
+	for (int filtered = 0; filtered < 2; filtered++) {
+		const struct ctl_user user = { .has_cgroup = true,
+					       .limits = { .devices.filtered = filtered } };
+		ctl_limit_rows(&user, NULL, NULL, rows, &sources);
+		assert_string_equal(rows[SB_DEVICE_ALLOW].value.text, filtered ? "" : "all");
+		assert_int_equal(rows[SB_DEVICE_ALLOW].value.known, !filtered);
 	}
 }
 
@@ -305,7 +326,7 @@ static void test_every_limit_key_has_a_row(void **state)
 	(void)state;
 	for (size_t i = 0; i < sb_keys_n; i++)
 		n += sb_keys[i].kind == SB_KEY_LIMIT;
-	assert_int_equal(n, SB_LIMITS_N);
+	assert_int_equal(n, SB_LIMITS_N - 1); /* and DeviceAllow */
 }
 
 /* ---- names of signals ---- */
@@ -369,6 +390,7 @@ int main(void)
 		cmocka_unit_test(test_json_of_cells),
 		cmocka_unit_test(test_limit_rows_live),
 		cmocka_unit_test(test_limit_rows_of_nobody),
+		cmocka_unit_test(test_limit_rows_tell_of_no_filter),
 		cmocka_unit_test(test_every_limit_key_has_a_row),
 		cmocka_unit_test(test_signals),
 	};
