@@ -151,10 +151,11 @@ static void release_signals(const struct box_call *call)
 	sigprocmask(SIG_SETMASK, &call->mask, NULL);
 }
 
-static int send_request(const struct box_call *call, const struct sb_request *request, int tty,
-			struct box_error *error)
+static int send_request(const struct box_call *call, const struct sb_request *request,
+			const struct box_brought *brought, struct box_error *error)
 {
-	int r = sb_msg_send(call->sock, request, sizeof(*request), &tty, tty >= 0);
+	int r = sb_msg_send(call->sock, request, sizeof(*request), brought ? brought->fds : NULL,
+			    brought ? brought->n : 0);
 	errno = -r;
 	return r < 0 ? box_fail(error, "ask the helper") : 0;
 }
@@ -168,8 +169,8 @@ int box_above_stdio(int fd)
 	return high;
 }
 
-int box_call_start(struct box_call *call, const struct sb_request *request, int tty, int host_mnt,
-		   struct box_error *error)
+int box_call_start(struct box_call *call, const struct sb_request *request,
+		   const struct box_brought *brought, int host_mnt, struct box_error *error)
 {
 	int pair[2];
 	*call = (struct box_call){ .sock = -1, .pid = -1, .pidfd = -1 };
@@ -187,7 +188,7 @@ int box_call_start(struct box_call *call, const struct sb_request *request, int 
 		return box_fail(error, "move the helper's socket");
 	}
 	/* The question first: it waits in the socket for a helper that need not wait for it. */
-	if (send_request(call, request, tty, error) == 0) {
+	if (send_request(call, request, brought, error) == 0) {
 		call->pid = vfork();
 		if (call->pid == 0)
 			become_helper(pair[1], host_mnt);
@@ -209,12 +210,13 @@ void box_call_rest(struct box_call *call)
 	call->resting = true;
 }
 
-int box_call_again(struct box_call *call, const struct sb_request *request, struct box_error *error)
+int box_call_again(struct box_call *call, const struct sb_request *request,
+		   const struct box_brought *brought, struct box_error *error)
 {
 	if (hold_signals(call) < 0)
 		return box_fail(error, "hold signals");
 	call->resting = false;
-	return send_request(call, request, -1, error);
+	return send_request(call, request, brought, error);
 }
 
 void box_call_end(struct box_call *call)
@@ -236,7 +238,7 @@ int box_ask(const struct sb_request *request, int host_mnt, struct box_reply *re
 {
 	struct box_call call;
 	ret->n = 0;
-	if (box_call_start(&call, request, -1, host_mnt, error) < 0)
+	if (box_call_start(&call, request, NULL, host_mnt, error) < 0)
 		return -1;
 	int r = box_call_receive(&call, ret, error);
 	box_call_end(&call);

@@ -14,7 +14,12 @@
 #include "module.h"
 #include "request.h"
 
-static struct box box = { .init = -1, .host_mnt = -1, .host_pid = -1, .call = { .sock = -1 } };
+static struct box box = { .init = -1,
+			  .host_mnt = -1,
+			  .host_pid = -1,
+			  .ticket = -1,
+			  .ticket_copy = -1,
+			  .call = { .sock = -1 } };
 
 /* Unloaded between account and open: nobody would end the helper that waits for the latter. */
 __attribute__((destructor)) static void end_resting_helper(void)
@@ -227,35 +232,31 @@ static int prepare(pam_handle_t *pamh, int flags, const struct passwd *pw, struc
 	return not_prepared(pamh, flags, pw, allow, &error);
 }
 
-/* The terminal that the caller was started on. */
-static int find_terminal(void)
-{
-	for (int fd = 0; fd < 3; fd++)
-		if (isatty(fd))
-			return fd;
-	return -1;
-}
+/* A question with what goes with it. */
+struct question {
+	struct sb_request request;
+	struct box_brought brought;
+};
 
 /* Asks a new helper; its groups are sent when they are known to be wanted. */
-static int ask_new(const struct passwd *pw, const struct sb_request *q, struct box_reply *reply,
+static int ask_new(const struct passwd *pw, const struct question *q, struct box_reply *reply,
 		   struct box_error *error)
 {
 	box_call_end(&box.call);
-	int tty = q->flags & SB_REQUEST_TTY ? find_terminal() : -1;
-	if (box_call_start(&box.call, q, tty, -1, error) < 0)
+	if (box_call_start(&box.call, &q->request, &q->brought, -1, error) < 0)
 		return -1;
-	if (q->flags & SB_REQUEST_GROUPS)
+	if (q->request.flags & SB_REQUEST_GROUPS)
 		box_share_nss(pw, box.call.sock);
 	return box_call_receive(&box.call, reply, error);
 }
 
 /* Asks the account phase's helper, if it has stayed; it may leave in this very moment. */
-static int ask_open(const struct passwd *pw, const struct sb_request *q, struct box_reply *reply,
+static int ask_open(const struct passwd *pw, const struct question *q, struct box_reply *reply,
 		    struct box_error *error)
 {
 	if (box.call.sock < 0 || box.expected != pw->pw_uid)
 		return ask_new(pw, q, reply, error);
-	int r = box_call_again(&box.call, q, error);
+	int r = box_call_again(&box.call, &q->request, &q->brought, error);
 	if (r == 0) {
 		box_share_nss(pw, box.call.sock);
 		r = box_call_receive(&box.call, reply, error);
@@ -269,12 +270,12 @@ static int open_contained(pam_handle_t *pamh, int flags, const struct passwd *pw
 {
 	struct box_reply reply = { .n = 0 };
 	struct box_error error = { 0 };
-	struct sb_request q = box_make_request(pamh, pw, args, SB_OP_OPEN);
+	struct question q = { .request = box_make_request(pamh, pw, args, SB_OP_OPEN) };
 	/* Of others a directory that hangs must not delay the answer: first let it be known. */
 	bool expected = box.expected == pw->pw_uid;
-	q.flags = expected ? SB_REQUEST_GROUPS : 0;
-	if (sb_service_has(box_service(pamh), SB_SERVICE_BRINGS_TTY) && find_terminal() >= 0)
-		q.flags |= SB_REQUEST_TTY;
+	q.request.flags = expected ? SB_REQUEST_GROUPS : 0;
+	box.ticket = box_ticket_find(pam_getenv(pamh, "KRB5CCNAME"), pw->pw_uid);
+	box_bring(pamh, box.ticket, &q.request, &q.brought);
 	int r = ask_open(pw, &q, &reply, &error);
 	if (r < 0) {
 		box_call_end(&box.call);
@@ -317,8 +318,12 @@ int pam_sm_open_session(pam_handle_t *pamh, int flags, int argc, const char **ar
 		return PAM_SYSTEM_ERR;
 	}
 	const char *why = misplaced(box_service(pamh), &args);
-	if (!why)
-		return open_contained(pamh, flags, pw, &args);
+	if (!why) {
+		int r = open_contained(pamh, flags, pw, &args);
+		if (box.phase != BOX_OPEN)
+			box_ticket_drop(&box);
+		return r;
+	}
 	if (args.unknown)
 		box_log_unknown(pamh, &args);
 	pam_syslog(pamh, LOG_ERR, "wrong line in the PAM stack: %s", why);
@@ -352,6 +357,7 @@ int pam_sm_close_session(pam_handle_t *pamh, int flags, int argc, const char **a
 		pam_syslog(pamh, LOG_ERR, "%s: %m", error.what);
 	}
 	log_child(pamh);
+	box_ticket_follow(&box, pam_getenv(pamh, "KRB5CCNAME"));
 	/* A helper born in the tenant's pid namespace, or leashed, is worse than none: init notices
 	 * the caller's end, too. */
 	if (!released) {

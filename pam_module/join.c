@@ -85,12 +85,17 @@ static const struct {
 };
 #define STAND_INS (sizeof(stand_ins) / sizeof(stand_ins[0]))
 
+static size_t stand_ins_end(const struct sb_reply *reply)
+{
+	size_t end = SB_REPLY_FD_MORE;
+	for (size_t i = 0; i < STAND_INS; i++)
+		end += !!(reply->flags & (uint32_t)stand_ins[i].bit);
+	return end;
+}
+
 static size_t first_cgroup_fd(const struct sb_reply *reply)
 {
-	size_t first = SB_REPLY_FD_MORE;
-	for (size_t i = 0; i < STAND_INS; i++)
-		first += !!(reply->flags & (uint32_t)stand_ins[i].bit);
-	return first;
+	return stand_ins_end(reply) + !!(reply->flags & SB_REPLY_TICKET);
 }
 
 /*
@@ -103,7 +108,7 @@ static int make_private_tree(const struct box_reply *reply, struct box_error *er
 {
 	struct mount_attr slave = { .propagation = SB_MS_SLAVE };
 	size_t next = SB_REPLY_FD_MORE;
-	if (first_cgroup_fd(&reply->reply) == SB_REPLY_FD_MORE)
+	if (stand_ins_end(&reply->reply) == SB_REPLY_FD_MORE)
 		return 0;
 	if (unshare(CLONE_NEWNS) < 0)
 		return box_fail(error, "copy the host's mount namespace");
@@ -143,15 +148,17 @@ static int take_reply(struct box *box, struct box_reply *reply, struct box_error
 	return 0;
 }
 
-/* From here on the descriptors are the box's: init's and the cgroups'; the mounts are attached. */
+/* From here on the descriptors are the box's, but the mounts', which are attached. */
 static void keep_fds(struct box *box, struct box_reply *reply)
 {
 	size_t first = first_cgroup_fd(&reply->reply);
 	box->init = reply->fds[SB_REPLY_FD_INIT];
 	box->n_cgroup = reply->n - first;
 	memcpy(box->cgroup, reply->fds + first, box->n_cgroup * sizeof(box->cgroup[0]));
-	for (size_t i = SB_REPLY_FD_MORE; i < first; i++)
+	for (size_t i = SB_REPLY_FD_MORE; i < stand_ins_end(&reply->reply); i++)
 		close(reply->fds[i]);
+	if (reply->reply.flags & SB_REPLY_TICKET)
+		box->ticket_copy = reply->fds[first - 1];
 	reply->n = 0;
 }
 
@@ -206,7 +213,8 @@ void box_lift(struct box *box)
 
 static void close_fds(struct box *box)
 {
-	int *const fds[] = { &box->init, &box->host_mnt, &box->host_pid };
+	int *const fds[] = { &box->init, &box->host_mnt, &box->host_pid, &box->ticket,
+			     &box->ticket_copy };
 	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
 		if (*fds[i] >= 0)
 			close(*fds[i]);

@@ -5,7 +5,8 @@
 /*
  * pam_sessbox.so: a guest in somebody else's process. glue.c speaks PAM, ask.c runs the helper,
  * join.c prepares the caller and takes its child in, fork.c is called at the caller's forks,
- * seal.c shuts a refused tenant's off, harden.c holds the leash and drops privileges.
+ * seal.c shuts a refused tenant's off, harden.c holds the leash and drops privileges, ticket.c
+ * finds Kerberos tickets that have to go in with the tenant.
  *
  * The caller stays on the host; its child that becomes the tenant's goes in. Between open and close
  * the caller wears the leash: without CAP_SETUID in effect, a child that did not come through our
@@ -84,6 +85,8 @@ struct box {
 	size_t n_groups;
 	uint32_t bounding[2]; /* capabilities that stay in the bounding set */
 	bool new_privileges;  /* NoNewPrivileges=no */
+	int ticket;	      /* his Kerberos tickets on the host, -1 = none */
+	int ticket_copy;      /* and the copy that the container got of them */
 };
 
 /* Fills error (may be NULL) from errno. Returns -1. */
@@ -101,12 +104,18 @@ struct box_reply {
 	size_t n;
 };
 
+/* Descriptors that go with a request, in the order of its bits. */
+struct box_brought {
+	int fds[SB_REQUEST_FDS_MAX];
+	size_t n;
+};
+
 /*
- * Spawns the helper and asks. tty: goes with the request, or -1. host_mnt: the helper's mount
- * namespace, or -1 for the caller's. 0, or -1 and nothing is left to end.
+ * Spawns the helper and asks. brought may be NULL. host_mnt: the helper's mount namespace, or -1
+ * for the caller's. 0, or -1 and nothing is left to end.
  */
-int box_call_start(struct box_call *call, const struct sb_request *request, int tty, int host_mnt,
-		   struct box_error *error);
+int box_call_start(struct box_call *call, const struct sb_request *request,
+		   const struct box_brought *brought, int host_mnt, struct box_error *error);
 
 /* Waits for the final reply. 0, or -1: no answer in time, or nonsense. */
 int box_call_receive(struct box_call *call, struct box_reply *ret, struct box_error *error);
@@ -117,7 +126,7 @@ int box_call_receive(struct box_call *call, struct box_reply *ret, struct box_er
  */
 void box_call_rest(struct box_call *call);
 int box_call_again(struct box_call *call, const struct sb_request *request,
-		   struct box_error *error);
+		   const struct box_brought *brought, struct box_error *error);
 
 /* Reaps the helper (kills it, if it is late) and puts signals back. Also after a failure. */
 void box_call_end(struct box_call *call);
@@ -161,6 +170,20 @@ int box_fork_watch(struct box *box, struct box_error *error);
 
 /* The end of a child that must not become the tenant. sentence: for its standard error, or "". */
 void box_refuse_child(const char *sentence) __attribute__((noreturn));
+
+/* ---- ticket.c ---- */
+
+/* The tenant's file in /tmp that a KRB5CCNAME (or NULL) leads to, O_PATH, or -1. */
+int box_ticket_find(const char *ccache, uid_t uid);
+
+/*
+ * At close. sshd has its child remove the file if the client just went away, and the child does so
+ * inside: a copy that is gone takes the host's file with it, if that is the one it is of.
+ */
+void box_ticket_follow(const struct box *box, const char *ccache);
+
+/* Without a session. */
+void box_ticket_drop(struct box *box);
 
 /* ---- seal.c ---- */
 

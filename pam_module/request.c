@@ -95,6 +95,30 @@ struct sb_request box_make_request(pam_handle_t *pamh, const struct passwd *pw,
 	return q;
 }
 
+/* The terminal that the caller was started on. */
+static int find_terminal(void)
+{
+	for (int fd = 0; fd < 3; fd++)
+		if (isatty(fd))
+			return fd;
+	return -1;
+}
+
+static void add(int fd, enum sb_request_bit bit, struct sb_request *q, struct box_brought *brought)
+{
+	if (fd < 0)
+		return;
+	q->flags |= (uint32_t)bit;
+	brought->fds[brought->n++] = fd;
+}
+
+void box_bring(pam_handle_t *pamh, int ticket, struct sb_request *q, struct box_brought *brought)
+{
+	if (sb_service_has(box_service(pamh), SB_SERVICE_BRINGS_TTY))
+		add(find_terminal(), SB_REQUEST_TTY, q, brought);
+	add(ticket, SB_REQUEST_TICKET, q, brought);
+}
+
 const struct passwd *box_find_user(pam_handle_t *pamh)
 {
 	const char *user = NULL;
@@ -199,7 +223,7 @@ int box_check_account(pam_handle_t *pamh, int flags, const struct passwd *pw,
 	struct box_reply reply;
 	struct box_error error = { 0 };
 	struct sb_request q = box_make_request(pamh, pw, args, SB_OP_ACCOUNT);
-	if (box_call_start(call, &q, -1, -1, &error) < 0)
+	if (box_call_start(call, &q, NULL, -1, &error) < 0)
 		return box_without_answer(pamh, flags, pw, &error);
 	/* Of others a directory that hangs must not delay the answer: first let it be known. */
 	if (has_container(pw->pw_uid))

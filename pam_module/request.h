@@ -31,6 +31,10 @@ const struct passwd *box_find_user(pam_handle_t *pamh);
 struct sb_request box_make_request(pam_handle_t *pamh, const struct passwd *pw,
 				   const struct box_args *args, enum sb_op op);
 
+/* Adds what an open brings to the request, in its order: the caller's terminal, if the service has
+ * one, and the tenant's tickets, if there are any. */
+void box_bring(pam_handle_t *pamh, int ticket, struct sb_request *q, struct box_brought *brought);
+
 /* One sentence to the user, unless PAM_SILENT. */
 extern const char box_cannot_contain[];
 void box_tell(pam_handle_t *pamh, int flags, const char *sentence);

@@ -29,6 +29,7 @@ struct sb_session_request {
 	const char *service;
 	const char *from; /* PAM_RHOST, "" = none */
 	int tty;	  /* the terminal the caller was started on, -1 = none */
+	int ticket;	  /* a file of the tenant's Kerberos tickets, -1 = none */
 	pid_t caller;
 	int64_t deadline; /* sb_now_ms */
 	/* All groups of the user, the primary among them: their number or a negative errno. Asked
@@ -53,6 +54,7 @@ struct sb_session_grant {
 	int devpts; /* detached mount of the container's; for callers that make terminals */
 	int utmp;   /* detached mounts of scratch files */
 	int wtmp;
+	int ticket; /* the copy of his tickets that is inside */
 	struct sb_cgroup_entry cgroup;
 	uint32_t ns_flags;
 	uint32_t groups[SB_GROUPS_MAX]; /* supplementary groups the tenant keeps */
@@ -63,6 +65,8 @@ struct sb_session_grant {
 	/* The user has, or may have, a container from before: what fails may be his doing. */
 	bool known;
 	bool unrecorded; /* the host's utmp could not be written */
+	int ticketless;	 /* why his tickets are not inside, a positive errno; 0 = they are, or none
+			  */
 };
 
 /* Errors that are no failures: the login is refused because somebody wants it so. */

@@ -40,6 +40,12 @@ bool sb_path_is_roots(const struct stat *st);
  */
 int sb_path_make(int root_fd, const char *path, bool as_dir, struct sb_err *err);
 
+/*
+ * From here on names are looked up and files are made as this user: away from 0 the right to
+ * override permissions goes with it. 0, 0: as root again.
+ */
+void sb_path_as(uid_t uid, gid_t gid);
+
 /* Is this "/a/b", without empty, "." or ".." components? */
 bool sb_path_is_normal(const char *path);
 

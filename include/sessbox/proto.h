@@ -7,7 +7,7 @@
  * link nothing of the core.
  *
  * Module -> helper: one struct sb_request over a SOCK_SEQPACKET socketpair that is the helper's
- * descriptor 3, with a descriptor if SB_REQUEST_TTY is set. Helper -> module: any number of
+ * descriptor 3, with the descriptors that its flags name. Helper -> module: any number of
  * SB_VERDICT_WAIT, then one final struct sb_reply with its descriptors by SCM_RIGHTS. Strings end
  * with NUL.
  *
@@ -50,7 +50,10 @@ enum sb_op {
 enum sb_request_bit {
 	SB_REQUEST_GROUPS = 1 << 0, /* a struct sb_groups follows, as a message of its own */
 	SB_REQUEST_TTY = 1 << 1,    /* the terminal the caller was started on comes with it */
+	SB_REQUEST_TICKET =
+		1 << 2, /* a file of the tenant's Kerberos tickets, O_PATH, comes with it */
 };
+#define SB_REQUEST_FDS_MAX 2 /* in the order of the bits */
 
 struct sb_request {
 	uint32_t magic;
@@ -97,9 +100,11 @@ enum sb_reply_bit {
 	SB_REPLY_ALLOW_FAILURE = 1 << 2, /* OnFailure=allow: also for the module's own steps */
 	SB_REPLY_DEVPTS = 1 << 3,
 	SB_REPLY_NEW_PRIVILEGES = 1 << 4, /* NoNewPrivileges=no */
+	SB_REPLY_TICKET = 1 << 5,	  /* for those alone who sent SB_REQUEST_TICKET */
 };
 /* init's pidfd, [the container's devpts], [scratch utmp], [scratch wtmp] (all three detached
- * mounts), then the files of every cgroup hierarchy to write "0" to. */
+ * mounts), [the copy of the tickets that is inside], then the files of every cgroup hierarchy to
+ * write "0" to. */
 #define SB_REPLY_FD_INIT 0
 #define SB_REPLY_FD_MORE 1
 

@@ -53,12 +53,31 @@ static int clone_devpts(void)
 	return pts < 0 ? -errno : sb_mount_clone(pts, "", &clone);
 }
 
-/* Both ways: the caller sees the container's terminals, the container the caller's. */
-int sb_grant_terminals(void *ctx, struct sb_err *err)
+/* Without his tickets the login goes on, and the log says why. */
+int sb_grant_find_tickets(void *ctx, struct sb_err *err)
+{
+	struct sb_opening *o = ctx;
+	int file = o->creation.request->ticket;
+	(void)err;
+	if (file >= 0)
+		o->grant.ticketless = -sb_ticket_open(file, sb_opening_policy(o)->uid, &o->tickets);
+	return 0;
+}
+
+static void put_tickets(struct sb_opening *o)
+{
+	const struct sb_policy *policy = sb_opening_policy(o);
+	o->grant.ticket = sb_ticket_put(&o->tickets, policy->uid, policy->gid);
+	if (o->grant.ticket < 0 && o->grant.ticket != -EALREADY)
+		o->grant.ticketless = -o->grant.ticket;
+}
+
+/* Both ways: the caller sees the container's terminals, the container what the caller brings. */
+int sb_grant_inside(void *ctx, struct sb_err *err)
 {
 	struct sb_opening *o = ctx;
 	bool makes = sb_service_has(o->service, SB_SERVICE_MAKES_PTS);
-	if (!makes && o->terminal.mount < 0)
+	if (!makes && o->terminal.mount < 0 && o->tickets.file < 0)
 		return 0;
 	cleanup_fd int host = sb_ns_open(getpid(), "mnt");
 	if (host < 0 || setns(o->grant.init, CLONE_NEWNS) < 0)
@@ -68,6 +87,8 @@ int sb_grant_terminals(void *ctx, struct sb_err *err)
 	/* Without it the login goes on. */
 	if (o->terminal.mount >= 0)
 		sb_terminal_attach(&o->terminal);
+	if (o->tickets.file >= 0)
+		put_tickets(o);
 	if (setns(host, CLONE_NEWNS) < 0)
 		return sb_fail(err, errno, "return to the host's mount namespace");
 	return makes && o->grant.devpts < 0
@@ -155,7 +176,7 @@ int sb_grant_keeper(void *ctx, struct sb_err *err)
 
 void sb_session_grant_close(struct sb_session_grant *grant)
 {
-	int *fds[] = { &grant->init, &grant->devpts, &grant->utmp, &grant->wtmp };
+	int *fds[] = { &grant->init, &grant->devpts, &grant->utmp, &grant->wtmp, &grant->ticket };
 	for (size_t i = 0; i < SB_ARRAY_SIZE(fds); i++)
 		sb_close(fds[i]);
 	sb_cgroup_entry_close(&grant->cgroup);

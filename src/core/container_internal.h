@@ -2,6 +2,8 @@
 #ifndef SESSBOX_CONTAINER_INTERNAL_H
 #define SESSBOX_CONTAINER_INTERNAL_H
 
+#include <limits.h>
+
 #include "sessbox/container.h"
 #include "sessbox/rootfs.h"
 
@@ -115,6 +117,24 @@ bool sb_terminal_is_pts(const char *line);
 int sb_terminal_attach(const struct sb_terminal *terminal);
 /* The end of that. Goes there by init's pidfd, and comes back. */
 void sb_terminal_detach(int init, const char *line);
+
+/* ---- container_ticket.c ---- */
+
+struct sb_ticket {
+	int file; /* -1 = none */
+	size_t size;
+	char name[NAME_MAX + 1];
+};
+
+/* The tenant's tickets that a descriptor, O_PATH will do, stands for. 0 or a negative errno. */
+int sb_ticket_open(int file, uid_t uid, struct sb_ticket *ret);
+
+/*
+ * Copies them into /tmp of the container; called in its mount namespace, and what it does there it
+ * does as the tenant. Returns a descriptor of the copy, -EALREADY if the file itself is there, or
+ * another negative errno.
+ */
+int sb_ticket_put(const struct sb_ticket *ticket, uid_t uid, gid_t gid);
 
 /* ---- container_aside.c ---- */
 

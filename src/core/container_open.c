@@ -323,7 +323,8 @@ static const struct sb_step open_steps[] = {
 	/* While a new container was being built all else has been done. */
 	{ "container is up", await_container, NULL },
 	{ "keeper", sb_grant_keeper, NULL },
-	{ "terminals", sb_grant_terminals, NULL },
+	{ "tickets", sb_grant_find_tickets, NULL },
+	{ "terminals", sb_grant_inside, NULL },
 };
 
 const struct sb_step_table sb_session_tables[] = {
@@ -341,9 +342,11 @@ int sb_session_open(const struct sb_session_request *request, struct sb_session_
 					   .devpts = -1,
 					   .utmp = -1,
 					   .wtmp = -1,
+					   .ticket = -1,
 					   .cgroup = { .clone_fd = -1 } },
 				.service = sb_service_find(request->service),
 				.terminal = { .mount = -1 },
+				.tickets = { .file = -1 },
 				.caller = -1 };
 	sb_creation_init(&o.creation);
 	int r = sb_steps_run(open_steps, SB_ARRAY_SIZE(open_steps), &o, err);
@@ -356,6 +359,7 @@ int sb_session_open(const struct sb_session_request *request, struct sb_session_
 	sb_user_close(&o.user);
 	sb_close(&o.creation.run_fd);
 	sb_close(&o.terminal.mount);
+	sb_close(&o.tickets.file);
 	sb_close(&o.caller);
 	return r;
 }

@@ -15,6 +15,7 @@ struct sb_opening {
 	struct sb_session_grant grant;
 	const struct sb_service *service; /* NULL = no row */
 	struct sb_terminal terminal;	  /* that the caller brings */
+	struct sb_ticket tickets;	  /* likewise */
 	int caller;			  /* pidfd */
 	bool created;			  /* the container is this login's */
 };
@@ -27,7 +28,8 @@ static inline const struct sb_policy *sb_opening_policy(const struct sb_opening 
 /* ---- container_grant.c: steps of the opening; ctx is it ---- */
 
 int sb_grant_scratch(void *ctx, struct sb_err *err);
-int sb_grant_terminals(void *ctx, struct sb_err *err);
+int sb_grant_find_tickets(void *ctx, struct sb_err *err);
+int sb_grant_inside(void *ctx, struct sb_err *err);
 int sb_grant_fill(void *ctx, struct sb_err *err);
 int sb_grant_watch_end(void *ctx, struct sb_err *err);
 int sb_grant_login_record(void *ctx, struct sb_err *err);

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <string.h>
+#include <sys/fsuid.h>
 #include <sys/stat.h>
 
 #include "sessbox/str.h"
@@ -216,4 +217,10 @@ bool sb_path_is_normal(const char *path)
 			return false;
 	}
 	return true;
+}
+
+void sb_path_as(uid_t uid, gid_t gid)
+{
+	setfsgid(gid);
+	setfsuid(uid);
 }

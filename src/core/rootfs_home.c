@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/fsuid.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 
@@ -15,21 +14,15 @@
 #define SKEL "/etc/skel"
 #define DEPTH_MAX 16
 
-static void take_ids(uid_t uid, gid_t gid)
-{
-	setfsgid(gid);
-	setfsuid(uid); /* away from 0 it takes the right to override permissions with it */
-}
-
 int sb_op_open_source(const struct sb_mount_op *op, struct sb_err *err)
 {
 	unsigned int want = op->flags & SB_OP_DIRECTORY ? SB_PATH_DIRECTORY : 0;
 	int fd = sb_path_open(op->source, want, err);
 	if (fd != -EACCES || op->uid == 0)
 		return fd;
-	take_ids(op->uid, op->gid);
+	sb_path_as(op->uid, op->gid);
 	fd = sb_path_open(op->source, want, err);
-	take_ids(0, 0);
+	sb_path_as(0, 0);
 	return fd;
 }
 
@@ -41,9 +34,9 @@ int sb_op_make_target(const struct sb_mount_op *op, bool as_dir)
 	int fd = sb_path_make(root, op->target, as_dir, NULL);
 	if (fd != -EACCES || op->uid == 0)
 		return fd;
-	take_ids(op->uid, op->gid);
+	sb_path_as(op->uid, op->gid);
 	fd = sb_path_make(root, op->target, as_dir, NULL);
-	take_ids(0, 0);
+	sb_path_as(0, 0);
 	return fd;
 }
 

@@ -33,10 +33,12 @@ void sb_answer_init(struct sb_answer *answer)
 						 .version = spoken.version,
 						 .verdict = SB_VERDICT_FAIL },
 				      .tty = -1,
+				      .ticket = -1,
 				      .grant = { .init = -1,
 						 .devpts = -1,
 						 .utmp = -1,
 						 .wtmp = -1,
+						 .ticket = -1,
 						 .cgroup = { .clone_fd = -1 } } };
 }
 
@@ -44,6 +46,7 @@ void sb_answer_clear(struct sb_answer *answer)
 {
 	sb_session_grant_close(&answer->grant);
 	sb_close(&answer->tty);
+	sb_close(&answer->ticket);
 }
 
 static void say(struct sb_answer *answer, enum sb_verdict verdict, const char *to_user,
@@ -106,6 +109,9 @@ static void note_shortcomings(struct sb_answer *answer)
 	struct note to = { answer->reply.to_log, sizeof(answer->reply.to_log), 0 };
 	if (grant->unrecorded)
 		note(&to, "the login record could not be written");
+	if (grant->ticketless)
+		note(&to, "%shis Kerberos tickets are not inside: %s", to.len ? "; " : "",
+		     strerror(grant->ticketless));
 	if (grant->stays)
 		note(&to, "%sstays in the class budget he came into until he is out",
 		     to.len ? "; " : "");
@@ -145,6 +151,7 @@ static void fill_reply(struct sb_answer *answer)
 	reply->flags |= grant->devpts >= 0 ? SB_REPLY_DEVPTS : 0;
 	reply->flags |= grant->utmp >= 0 ? SB_REPLY_UTMP : 0;
 	reply->flags |= grant->wtmp >= 0 ? SB_REPLY_WTMP : 0;
+	reply->flags |= grant->ticket >= 0 ? SB_REPLY_TICKET : 0;
 	reply->n_groups = (uint32_t)grant->n_groups;
 	memcpy(reply->groups, grant->groups, grant->n_groups * sizeof(grant->groups[0]));
 	say(answer, SB_VERDICT_CONTAIN, "", "");
@@ -197,6 +204,7 @@ static void open_session(const struct sb_request *request, const struct sb_polic
 		.service = request->service,
 		.from = request->rhost,
 		.tty = answer->tty,
+		.ticket = answer->ticket,
 		.caller = getppid(),
 		.deadline = sb_now_ms() + (int64_t)policy->set.timeout_ms,
 		.list_groups = sb_answer_groups,
@@ -388,6 +396,8 @@ int sb_answer_send(const struct sb_answer *answer)
 			fds[n++] = grant->utmp;
 		if (grant->wtmp >= 0)
 			fds[n++] = grant->wtmp;
+		if (grant->ticket >= 0)
+			fds[n++] = grant->ticket;
 		for (size_t i = 0; i < grant->cgroup.n; i++)
 			fds[n++] = grant->cgroup.fds[i];
 	}

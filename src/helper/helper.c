@@ -31,22 +31,45 @@
 /* How long the helper of an account phase waits for the open that follows it. */
 #define STAY_MS 30000
 
-static int read_request(struct sb_request *q, int *ret_tty, int wait_ms, struct sb_err *err)
+/* Descriptors that come with requests, each for the answer to the one that it came with. */
+static const struct {
+	enum sb_request_bit bit;
+	size_t offset; /* of its place in struct sb_answer */
+} brought[] = {
+	{ SB_REQUEST_TTY, offsetof(struct sb_answer, tty) },
+	{ SB_REQUEST_TICKET, offsetof(struct sb_answer, ticket) },
+};
+
+/* Only what the flags name is taken. */
+static void take_brought(struct sb_answer *answer, uint32_t flags, const int *fds, size_t n)
+{
+	size_t next = 0;
+	for (size_t i = 0; i < SB_ARRAY_SIZE(brought); i++)
+		if (flags & (uint32_t)brought[i].bit && next < n)
+			*(int *)((char *)answer + brought[i].offset) = fds[next++];
+	while (next < n)
+		close(fds[next++]);
+}
+
+static int read_request(struct sb_request *q, struct sb_answer *answer, int wait_ms,
+			struct sb_err *err)
 {
 	struct sb_proto_sizes sizes;
-	size_t n = 1;
-	*ret_tty = -1;
+	int fds[SB_REQUEST_FDS_MAX];
+	size_t n = SB_REQUEST_FDS_MAX;
 	/* What a caller of the version before does not send is 0. */
 	*q = (struct sb_request){ 0 };
 	ssize_t r = sb_wait_readable(SB_HELPER_SOCKET, sb_now_ms() + wait_ms);
 	if (r == 0)
-		r = sb_msg_recv_most(SB_HELPER_SOCKET, q, sizeof(*q), ret_tty, &n);
+		r = sb_msg_recv_most(SB_HELPER_SOCKET, q, sizeof(*q), fds, &n);
 	if (r < 0)
 		return sb_fail(err, (int)r, "read the request");
 	if (q->magic != SB_PROTO_MAGIC || !sb_proto_sizes(q->version, &sizes) || r != sizes.request)
 		return sb_fail_plain(err, EPROTO, "a request of version %u, %zd bytes", q->version,
 				     r);
 	sb_answer_speak(sizes);
+	sb_answer_init(answer);
+	take_brought(answer, q->flags, fds, n);
 	/* Whatever came, strings end. */
 	char *const text[] = { q->user, q->home, q->shell, q->service, q->rhost, q->conf_dir };
 	const size_t size[] = { sizeof(q->user),    sizeof(q->home),  sizeof(q->shell),
@@ -57,26 +80,23 @@ static int read_request(struct sb_request *q, int *ret_tty, int wait_ms, struct 
 }
 
 /* The verdict, or a negative errno. */
-static int answer(const struct sb_request *request, int tty)
+static int serve_one(const struct sb_request *request, struct sb_answer *answer)
 {
-	struct sb_answer answer;
 	alarm(SB_TIMEOUT_START + 1);
 	sb_answer_announce(SB_TIMEOUT_START * 1000);
-	sb_answer_init(&answer);
-	answer.tty = tty;
-	sb_answer_request(request, &answer);
-	int r = sb_answer_send(&answer);
+	sb_answer_request(request, answer);
+	int r = sb_answer_send(answer);
 	if (r == 0)
 		sb_answer_drain(request);
 	if (r < 0) {
 		sb_log(LOG_ERR, "the caller does not take the answer: %s", strerror(-r));
 		/* Nobody will close what was opened. */
-		if (answer.reply.session && request->op == SB_OP_OPEN)
-			sb_session_close(request->uid, answer.reply.session,
+		if (answer->reply.session && request->op == SB_OP_OPEN)
+			sb_session_close(request->uid, answer->reply.session,
 					 sb_now_ms() + REQUEST_MS, NULL);
 	}
-	sb_answer_clear(&answer);
-	return r < 0 ? r : (int)answer.reply.verdict;
+	sb_answer_clear(answer);
+	return r < 0 ? r : (int)answer->reply.verdict;
 }
 
 static pid_t peer_of(int sock)
@@ -89,27 +109,27 @@ static pid_t peer_of(int sock)
 static int serve(void)
 {
 	struct sb_request request;
+	struct sb_answer answer;
 	struct sb_err err = { 0 };
 	pid_t caller = getppid();
-	int tty;
 	sb_log_open("sessbox-helper");
 	/* Who made the socket; once he is gone our parent is somebody else. */
 	if (peer_of(SB_HELPER_SOCKET) != caller)
 		return 1;
 	alarm(SB_TIMEOUT_START + 1);
-	int r = read_request(&request, &tty, REQUEST_MS, &err);
+	int r = read_request(&request, &answer, REQUEST_MS, &err);
 	if (r < 0) {
 		sb_log(LOG_ERR, "%s", err.msg);
 		return 1;
 	}
-	if (answer(&request, tty) != SB_VERDICT_CONTAIN || request.op != SB_OP_ACCOUNT)
+	if (serve_one(&request, &answer) != SB_VERDICT_CONTAIN || request.op != SB_OP_ACCOUNT)
 		return 0;
 	/* The open of the same login may follow; if not, the caller closes the socket. */
 	alarm(0);
-	r = read_request(&request, &tty, STAY_MS, &err);
+	r = read_request(&request, &answer, STAY_MS, &err);
 	if (r < 0 || request.op != SB_OP_OPEN || getppid() != caller)
 		return 0;
-	answer(&request, tty);
+	serve_one(&request, &answer);
 	return 0;
 }
 

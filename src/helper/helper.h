@@ -9,7 +9,9 @@
 struct sb_answer {
 	struct sb_reply reply;
 	struct sb_session_grant grant;
-	int tty; /* came with the request: the caller's terminal, or -1 */
+	/* What came with the request, or -1. */
+	int tty;
+	int ticket;
 };
 
 /* The version of the answers from now on: the asker's. */

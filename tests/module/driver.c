@@ -104,6 +104,11 @@ static void setcred(char *arg)
 	report("setcred %d", pam_setcred(pamh, flags | PAM_ESTABLISH_CRED));
 }
 
+static void put_env(char *arg)
+{
+	report("putenv %d", pam_putenv(pamh, arg));
+}
+
 static void open_session(char *arg)
 {
 	(void)arg;
@@ -323,33 +328,20 @@ static const struct {
 	const char *name;
 	void (*run)(char *arg);
 } verbs[] = {
-	{ "start", start },
-	{ "silent", silent },
-	{ "account", account },
-	{ "authenticate", authenticate },
-	{ "setcred", setcred },
-	{ "open", open_session },
-	{ "close", close_session },
-	{ "end", end },
-	{ "state", state },
-	{ "fork", fork_child },
-	{ "rawfork", fork_raw },
-	{ "vfork", fork_light },
-	{ "spawn", spawn },
-	{ "done", done },
-	{ "vanish", vanish },
-	{ "exec", exec_self },
-	{ "setuid", set_uid },
-	{ "setgid", set_gid },
-	{ "swap", swap_uid },
-	{ "lower", lower_uid },
-	{ "saved", save_uid },
-	{ "drop", drop_cap },
-	{ "initgroups", init_groups },
-	{ "handle", handle },
-	{ "caught", tell_caught },
-	{ "stdio", new_stdio },
-	{ "sync", sync_with },
+	{ "start", start },	  { "silent", silent },
+	{ "account", account },	  { "authenticate", authenticate },
+	{ "setcred", setcred },	  { "putenv", put_env },
+	{ "open", open_session }, { "close", close_session },
+	{ "end", end },		  { "state", state },
+	{ "fork", fork_child },	  { "rawfork", fork_raw },
+	{ "vfork", fork_light },  { "spawn", spawn },
+	{ "done", done },	  { "vanish", vanish },
+	{ "exec", exec_self },	  { "setuid", set_uid },
+	{ "setgid", set_gid },	  { "swap", swap_uid },
+	{ "lower", lower_uid },	  { "saved", save_uid },
+	{ "drop", drop_cap },	  { "initgroups", init_groups },
+	{ "handle", handle },	  { "caught", tell_caught },
+	{ "stdio", new_stdio },	  { "sync", sync_with },
 };
 
 static void run(char *word)
