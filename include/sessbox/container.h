@@ -38,10 +38,12 @@ struct sb_session_request {
 	bool groups_follow; /* for list_groups: the caller sends them */
 };
 
-/* Limits that could not be set, as SB_LIMIT_BIT. */
+/* Limits that could not be set. */
 struct sb_unsupported {
-	unsigned int limits;
+	unsigned int limits; /* SB_LIMIT_BIT */
 	unsigned int budget; /* of his class */
+	/* More memory is in use than they allow, which v1 refuses: the old ones stay. */
+	bool limits_low, budget_low;
 };
 
 /* Why a session was put into the small cgroup beside the tenant's: that is full. */
@@ -154,8 +156,8 @@ int sb_user_freeze(uid_t uid, bool on, int64_t deadline, struct sb_err *err);
 
 /*
  * Ends what `sessctl limit --for` has set and whose time is up: its files go, and limits in force
- * that are no longer what the configuration says are set anew, for every user. The last error, or
- * 0.
+ * that are no longer what the configuration says are set anew, for every user. The first error,
+ * or 0.
  */
 int sb_limits_expire(struct sb_err *err);
 

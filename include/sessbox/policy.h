@@ -33,8 +33,8 @@ struct sb_policy {
 	uint64_t until;
 
 	/* Hashes over the effective values, in hex: of the keys a container is made from and the
-	 * class of the budget, and of the limits. A container or cgroup whose stored hash differs
-	 * is stale. */
+	 * class of the budget, and of his own limits. A container or cgroup whose stored hash
+	 * differs is stale. (The budget's values are set at each login into the class.) */
 	char container_hash[17];
 	char limits_hash[17];
 

@@ -80,7 +80,13 @@ static int apply(const struct refreshing *r, struct sb_err *err)
 	if (e < 0)
 		return e;
 	sb_session_place(cg, r->user.fd, r->policy, group);
-	return sb_session_limits(cg, group, r->policy, &unsupported, err);
+	e = sb_session_limits(cg, group, r->policy, &unsupported, err);
+	if (e == 0 && (unsupported.limits_low || unsupported.budget_low))
+		return sb_fail_plain(err, EBUSY, "'%s' %s more memory than %s", r->policy->user,
+				     unsupported.limits_low ? "uses" : "is in a class that uses",
+				     unsupported.limits_low ? "MemoryMax or MemorySwapMax"
+							    : "ClassMemoryMax");
+	return e;
 }
 
 static int refresh_container(struct refreshing *r, uint32_t number, struct sb_err *err)
@@ -90,10 +96,11 @@ static int refresh_container(struct refreshing *r, uint32_t number, struct sb_er
 	if (sb_container_load(r->user.fd, number, &rec) < 0)
 		return 0;
 	int e = r->policy ? 0 : resolve(r, rec.user, err);
-	if (e < 0 || !r->policy->set.contain ||
-	    strcmp(rec.limits_hash, r->policy->limits_hash) == 0)
+	if (e < 0 || !r->policy->set.contain)
 		return e;
-	if ((e = apply(r, err)) < 0)
+	bool changed = strcmp(rec.limits_hash, r->policy->limits_hash) != 0;
+	e = changed || r->policy->budget ? apply(r, err) : 0;
+	if (e < 0 || !changed)
 		return e;
 	memcpy(rec.limits_hash, r->policy->limits_hash, sizeof(rec.limits_hash));
 	snprintf(name, sizeof(name), "c%u", number);
@@ -134,6 +141,16 @@ static int refresh(int run, uid_t uid, struct sb_err *err)
 	return e;
 }
 
+/* One that cannot be refreshed must not keep the others from it. */
+static void refresh_noted(int run, uid_t uid, int *failed, struct sb_err *err)
+{
+	struct sb_err why = { 0 };
+	int r = refresh(run, uid, &why);
+	if (r < 0 && *failed == 0 && err)
+		*err = why;
+	*failed = *failed ? *failed : r;
+}
+
 int sb_limits_expire(struct sb_err *err)
 {
 	cleanup_config struct sb_config *config = NULL;
@@ -145,16 +162,14 @@ int sb_limits_expire(struct sb_err *err)
 	for (size_t i = 0; i < config->n; i++) {
 		const struct sb_class *class = &config->classes[i];
 		uid_t uid;
-		int one = has_ended(class, &uid) ? refresh(run, uid, err) : 0;
-		r = one < 0 ? one : r;
+		if (has_ended(class, &uid))
+			refresh_noted(run, uid, &r, err);
 		if (sb_class_is_for(class, &uid) && sb_class_until(class) > (uint64_t)time(NULL))
 			sb_timer_ensure(run, sb_class_until(class));
 	}
 	ssize_t n = sb_user_list(run, &uids);
-	for (ssize_t i = 0; i < n; i++) {
-		int one = refresh(run, uids[i], err);
-		r = one < 0 ? one : r;
-	}
+	for (ssize_t i = 0; i < n; i++)
+		refresh_noted(run, uids[i], &r, err);
 	return r;
 }
 

@@ -269,24 +269,40 @@ static int drop_leftovers(void *ctx, struct sb_err *err)
 	return r < 0 ? sb_fail(err, r, "read the records") : 0;
 }
 
-/* Limits that have changed since the container's last login are set live. */
+static int note_hash(const struct sb_opening *o, struct sb_container_record *rec,
+		     struct sb_err *err)
+{
+	const struct sb_policy *policy = sb_opening_policy(o);
+	char name[16];
+	memcpy(rec->limits_hash, policy->limits_hash, sizeof(rec->limits_hash));
+	snprintf(name, sizeof(name), "c%u", rec->number);
+	cleanup_fd int dir = openat(o->user.fd, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int r = dir < 0 ? -errno : sb_container_save(dir, rec);
+	return r < 0 ? sb_fail(err, r, "write the container's record") : 0;
+}
+
+/*
+ * Limits that have changed since the container's last login are set live. Those of a class may have
+ * been changed by anybody's login, and with them, on v1, the CPU quota of all who are in.
+ */
+static int refresh_limits(struct sb_opening *o, struct sb_err *err)
+{
+	bool changed = strcmp(o->container.limits_hash, sb_opening_policy(o)->limits_hash) != 0;
+	if (!changed && !sb_opening_policy(o)->budget)
+		return 0;
+	int r = set_limits(o, err);
+	/* One that is too low now is tried again by the next login. */
+	if (r < 0 || !changed || o->grant.unsupported.limits_low)
+		return r;
+	return note_hash(o, &o->container, err);
+}
+
 static int refresh_joined(void *ctx, struct sb_err *err)
 {
 	struct sb_opening *o = ctx;
-	struct sb_container_record *rec = &o->container;
-	const struct sb_policy *policy = sb_opening_policy(o);
-	if (strcmp(rec->limits_hash, policy->limits_hash) != 0) {
-		char name[16];
-		int r = set_limits(o, err);
-		if (r < 0)
-			return r;
-		memcpy(rec->limits_hash, policy->limits_hash, sizeof(rec->limits_hash));
-		snprintf(name, sizeof(name), "c%u", rec->number);
-		cleanup_fd int dir = openat(o->user.fd, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
-		r = dir < 0 ? -errno : sb_container_save(dir, rec);
-		if (r < 0)
-			return sb_fail(err, r, "write the container's record");
-	}
+	int r = o->created ? 0 : refresh_limits(o, err);
+	if (r < 0)
+		return r;
 	if (sb_etc_is_fresh(o->creation.run_fd))
 		return 0;
 	cleanup_fd int lock = sb_run_lock(o->creation.run_fd, o->creation.request->deadline, err);

@@ -5,6 +5,7 @@
  * is in stays where he is until he is out, since a move would take only some of his processes, and
  * what he uses would stay the old class'.
  */
+#include <errno.h>
 #include <string.h>
 
 #include "container_internal.h"
@@ -21,6 +22,15 @@ void sb_session_place(struct sb_cgroup *cg, int user_fd, const struct sb_policy 
 		sb_cgroup_tenant(buf, policy->uid, policy->budget);
 }
 
+/* What is in use may be above a new limit: no reason to keep out who may come to end some of it. */
+static int set(struct sb_cgroup *cg, const char *group, const struct sb_limits *limits,
+	       unsigned int *ret_unsupported, bool *ret_low, struct sb_err *err)
+{
+	int r = sb_cgroup_apply(cg, group, limits, ret_unsupported, err);
+	*ret_low = r == -EBUSY;
+	return r == -EBUSY ? 0 : r;
+}
+
 int sb_session_limits(struct sb_cgroup *cg, const char *group, const struct sb_policy *policy,
 		      struct sb_unsupported *ret, struct sb_err *err)
 {
@@ -30,12 +40,14 @@ int sb_session_limits(struct sb_cgroup *cg, const char *group, const struct sb_p
 	sb_cgroup_tenant(wanted, policy->uid, policy->budget);
 	/* Of a class that he is only still in the policy knows nothing. */
 	if (sb_cgroup_above(group, class) && strcmp(group, wanted) == 0)
-		r = sb_cgroup_apply(cg, class, &policy->set.budget, &found.budget, err);
+		r = set(cg, class, &policy->set.budget, &found.budget, &found.budget_low, err);
 	if (r == 0)
-		r = sb_cgroup_apply(cg, group, &policy->set.limits, &found.limits, err);
+		r = set(cg, group, &policy->set.limits, &found.limits, &found.limits_low, err);
 	if (r == 0)
 		r = sb_rescue_limits(cg, policy->uid, &policy->set.limits, err);
-	if (r == 0)
-		*ret = found;
-	return r;
+	/* Of the lane, that is; it is as small as it gets. */
+	if (r < 0 && r != -EBUSY)
+		return r;
+	*ret = found;
+	return 0;
 }

@@ -117,5 +117,6 @@ int sb_rescue_open(struct sb_cgroup *cg, uid_t uid, const struct sb_limits *limi
 	int r = sb_cgroup_create(cg, lane, err);
 	if (r == 0)
 		r = set_limits(cg, lane, limits, err);
-	return r < 0 ? r : sb_cgroup_entry_open(cg, lane, true, ret, err);
+	/* EBUSY: another session in it uses more memory than a limit that was lowered meanwhile. */
+	return r < 0 && r != -EBUSY ? r : sb_cgroup_entry_open(cg, lane, true, ret, err);
 }

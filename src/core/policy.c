@@ -178,10 +178,8 @@ static void hash_all(struct sb_policy *p)
 	const uint64_t start = UINT64_C(0xcbf29ce484222325);
 	uint64_t container = hash_kind(start, p, SB_KEY_CONTAINER);
 	uint64_t limits = hash_limits(start, p);
-	if (p->budget) {
+	if (p->budget)
 		container = hash_text(container, p->budget);
-		limits = hash_kind(limits, p, SB_KEY_BUDGET);
-	}
 	sb_format(p->container_hash, sizeof(p->container_hash), "%016" PRIx64, container);
 	sb_format(p->limits_hash, sizeof(p->limits_hash), "%016" PRIx64, limits);
 }

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
-#include <stdarg.h>
 #include <string.h>
 
 #include "helper.h"
@@ -67,57 +66,6 @@ void sb_answer_announce(uint64_t timeout_ms)
 	sb_answer_send(&wait);
 }
 
-/* Sentences of a line for the log. */
-struct note {
-	char *text;
-	size_t size;
-	size_t len;
-};
-
-__attribute__((format(printf, 2, 3))) static void note(struct note *note, const char *fmt, ...)
-{
-	va_list ap;
-	if (note->len >= note->size)
-		return;
-	va_start(ap, fmt);
-	note->len += (size_t)vsnprintf(note->text + note->len, note->size - note->len, fmt, ap);
-	va_end(ap);
-}
-
-static void note_unsupported(struct note *to, const struct sb_unsupported *unsupported)
-{
-	const char *before = "not in force, since this machine cannot do them: ";
-	if (to->len && (unsupported->limits || unsupported->budget))
-		note(to, "; ");
-	for (enum sb_limit i = 0; i < SB_LIMITS_N; i++) {
-		if (!(unsupported->limits & SB_LIMIT_BIT(i)))
-			continue;
-		note(to, "%s%s", before, sb_limit_rows[i].key);
-		before = " ";
-	}
-	for (size_t i = 0; i < SB_BUDGETS_N; i++) {
-		if (!(unsupported->budget & SB_LIMIT_BIT(sb_budget_rows[i].limit)))
-			continue;
-		note(to, "%s%s", before, sb_budget_rows[i].key);
-		before = " ";
-	}
-}
-
-static void note_shortcomings(struct sb_answer *answer)
-{
-	const struct sb_session_grant *grant = &answer->grant;
-	struct note to = { answer->reply.to_log, sizeof(answer->reply.to_log), 0 };
-	if (grant->unrecorded)
-		note(&to, "the login record could not be written");
-	if (grant->ticketless)
-		note(&to, "%shis Kerberos tickets are not inside: %s", to.len ? "; " : "",
-		     strerror(grant->ticketless));
-	if (grant->stays)
-		note(&to, "%sstays in the class budget he came into until he is out",
-		     to.len ? "; " : "");
-	note_unsupported(&to, &grant->unsupported);
-}
-
 /* What a login into a full cgroup is told. */
 static const struct {
 	const char *key;
@@ -155,7 +103,7 @@ static void fill_reply(struct sb_answer *answer)
 	reply->n_groups = (uint32_t)grant->n_groups;
 	memcpy(reply->groups, grant->groups, grant->n_groups * sizeof(grant->groups[0]));
 	say(answer, SB_VERDICT_CONTAIN, "", "");
-	note_shortcomings(answer);
+	sb_answer_note(answer);
 	tell_rescue(answer);
 }
 

@@ -23,6 +23,9 @@ void sb_answer_clear(struct sb_answer *answer);
 /* Decides and acts; whatever happens, the answer holds a final verdict afterwards. */
 void sb_answer_request(const struct sb_request *request, struct sb_answer *answer);
 
+/* Writes into the answer, for the log, what the session lacks that was granted. */
+void sb_answer_note(struct sb_answer *answer);
+
 /* Tells the module how long to wait from now on, before the work begins. */
 void sb_answer_announce(uint64_t timeout_ms);
 
