@@ -13,7 +13,8 @@ pamdir     = /lib/$(multiarch)/security
 
 CC       = gcc
 B        = build
-WARN     = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Werror \
+WERROR   = -Werror
+WARN     = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes $(WERROR) \
 	-Wno-unknown-warning-option -Wno-format-truncation
 OPT      = -O2 -g -fstack-protector-strong -D_FORTIFY_SOURCE=2
 override CFLAGS := -std=gnu11 $(OPT) $(WARN) $(CFLAGS)
@@ -28,10 +29,12 @@ init    = $(patsubst src/init/%.c,$B/o/init/%.o,$(wildcard src/init/*.c)) $B/o/i
 sessctl = $(patsubst src/sessctl/%.c,$B/o/sessctl/%.o,$(wildcard src/sessctl/*.c))
 module  = $(patsubst pam_module/%.c,$B/o/module/%.o,$(wildcard pam_module/*.c)) $B/o/module/io.o
 man     = $(patsubst docs/%.scd,$B/man/%,$(wildcard docs/*.scd))
+# Units, and drop-ins of units.
+systemd = $(patsubst conf/systemd/%.in,%,$(wildcard conf/systemd/*.in conf/systemd/*/*.in))
 
 unit    = $(patsubst tests/unit/test_%.c,$B/unit/test_%,$(wildcard tests/unit/test_*.c))
 
-all: programs $(man) $B/sessbox-tenants.service
+all: programs $(man) $(addprefix $B/systemd/,$(systemd))
 programs: $B/pam_sessbox.so $B/sessbox-helper $B/sessbox-init $B/sessctl
 
 $B/libsessbox.a: $(core)
@@ -92,17 +95,19 @@ $B/man/%: docs/%.scd | $B/man
 $B/o/core $B/o/helper $B/o/init $B/o/sessctl $B/o/module $B/man $B/test $B/unit:
 	mkdir -p $@
 
-$B/sessbox-tenants.service: conf/systemd/sessbox-tenants.service.in | $B/o/core
+$B/systemd/%: conf/systemd/%.in
+	mkdir -p $(@D)
 	sed 's|@libexecdir@|$(libexecdir)|; s|@bindir@|$(bindir)|' $< >$@
 
 install: all
 	install -d $(DESTDIR)$(pamdir) $(DESTDIR)$(libexecdir) $(DESTDIR)$(bindir) \
-		$(DESTDIR)$(unitdir) $(DESTDIR)$(docdir)/examples $(DESTDIR)$(sysconfdir)/security \
+		$(DESTDIR)$(docdir)/examples $(DESTDIR)$(sysconfdir)/security \
 		$(DESTDIR)$(mandir)/man5 $(DESTDIR)$(mandir)/man8
 	install -m 0644 $B/pam_sessbox.so $(DESTDIR)$(pamdir)/
 	install -m 0755 $B/sessbox-helper $B/sessbox-init $(DESTDIR)$(libexecdir)/
 	install -m 0755 $B/sessctl $(DESTDIR)$(bindir)/
-	install -m 0644 $B/sessbox-tenants.service $(DESTDIR)$(unitdir)/
+	for unit in $(systemd); do \
+		install -D -m 0644 $B/systemd/$$unit $(DESTDIR)$(unitdir)/$$unit || exit; done
 	install -m 0644 docs/sessctl.schema.json $(DESTDIR)$(docdir)/
 	install -m 0644 $(wildcard conf/pam.d/*.example) $(DESTDIR)$(docdir)/examples/
 	install -m 0644 $(filter %.5,$(man)) $(DESTDIR)$(mandir)/man5/
@@ -119,10 +124,15 @@ uninstall:
 	[ -n "$(DESTDIR)" ] || [ ! -x $(bindir)/sessctl ] || $(bindir)/sessctl terminate --all
 	[ -n "$(DESTDIR)" ] || [ ! -x $(libexecdir)/sessbox-helper ] || $(libexecdir)/sessbox-helper release
 	rm -f $(DESTDIR)$(compdir)/sessctl $(DESTDIR)$(pamdir)/pam_sessbox.so $(DESTDIR)$(bindir)/sessctl \
-		$(DESTDIR)$(unitdir)/sessbox-tenants.service \
+		$(addprefix $(DESTDIR)$(unitdir)/,$(systemd)) \
 		$(patsubst $B/man/%.5,$(DESTDIR)$(mandir)/man5/%.5,$(filter %.5,$(man))) \
 		$(patsubst $B/man/%.8,$(DESTDIR)$(mandir)/man8/%.8,$(filter %.8,$(man)))
 	rm -rf $(DESTDIR)$(libexecdir) $(DESTDIR)$(docdir) $(DESTDIR)/var/lib/sessbox
+
+# The Debian packages, in build/deb.
+deb:
+	tests/prepare build deb
+	tests/packages/build $B/deb
 
 demo:
 	tests/prepare build demo
@@ -140,8 +150,8 @@ check:
 
 # What takes longer than a check may.
 check-all: check
-	tests/prepare people
-	tests/check without storm people keys vm-all vm-without
+	tests/prepare people deb
+	tests/check without storm people keys vm-all vm-without vm-packages
 	tests/fuzz/run
 	$(MAKE) bench
 
@@ -153,5 +163,5 @@ bench:
 clean:
 	rm -rf $B
 
-.PHONY: all programs units install uninstall demo demo-tree check check-all bench clean
+.PHONY: all programs units install uninstall deb demo demo-tree check check-all bench clean
 -include $(wildcard $B/o/*/*.d)

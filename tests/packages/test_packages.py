@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The packages on a stock Debian, from the installation to the purge. It is one story on one machine: each
+test goes on where the one before it ended, and the first failure ends it."""
+import os
+import pwd
+import re
+from pathlib import Path
+
+import stock
+from host import log_mark, log_since, tasks_max, wait_for
+from stock import PLAIN, TENANT, apt, check, everybody_gets_in, install, run, ssh
+
+MODULE = '/lib/x86_64-linux-gnu/security/pam_sessbox.so'
+CONFIG, DROP_IN = Path('/etc/security/sessbox.conf'), Path('/etc/security/sessbox.d/tenants.conf')
+SSHD = Path('/etc/pam.d/sshd')
+ACCOUNT = Path('/etc/pam.d/common-account')
+OURS = re.compile(r'.*\bpam_sessbox\.so')
+TASKS = 40
+CLASSES = f'''[tenants]
+MatchUsers={TENANT}
+Contain=yes
+Home=private
+AllowServices=sshd
+TasksMax={TASKS}
+'''
+SEEN = {}
+
+
+def home():
+    return Path(f'/var/lib/sessbox/home/u{pwd.getpwnam(TENANT).pw_uid}')
+
+
+def sessions():
+    return check('sessctl', 'list', '--no-headings', '-o', 'user,id').split()[1::2]
+
+
+def said(path):
+    """The lines of a PAM file that say something."""
+    return [' '.join(line.split()) for line in path.read_text().splitlines()
+            if line.strip() and not line.startswith('#')]
+
+
+def test_nothing_yet():
+    stock.make_users()
+    everybody_gets_in(contained=False)
+    assert stock.traces() == []
+    SEEN['before'] = stock.files()
+
+
+def test_install():
+    with stock.others_log_in():
+        install(stock.RELEASE)
+    assert [stock.state(package) for package in ('libpam-sessbox', 'sessctl')] == ['ii', 'ii']
+    assert (unit_is('is-enabled'), unit_is('is-active')) == ('enabled', 'active')
+    assert check('sessctl', '--version') == 'sessctl 0.1.0\n'
+    assert Path(MODULE).exists()
+    assert [path for path in stock.changes(SEEN['before'], stock.files()) if path.startswith('/etc/')] == [
+        '/etc/security/sessbox.conf', '/etc/systemd/system/multi-user.target.wants/sessbox-tenants.service']
+    assert check('systemctl', '--failed', '--no-legend') == ''
+
+
+def unit_is(verb):
+    return run('systemctl', verb, 'sessbox-tenants.service').out.strip()
+
+
+def test_as_installed_nobody_is_contained():
+    everybody_gets_in(contained=False)
+
+
+def test_configure():
+    """The example is Debian's file, with our lines."""
+    example = stock.TREE / 'conf/pam.d/sshd.example'
+    SEEN['sshd'] = SSHD.read_text()
+    assert [line for line in said(example) if not OURS.match(line)] == said(SSHD)
+    SSHD.write_text(example.read_text())
+    DROP_IN.parent.mkdir()
+    DROP_IN.write_text(CLASSES)
+    everybody_gets_in(contained=True)
+    assert home().is_dir()
+    stock.wait_for_nobody()
+
+
+def test_upgrade():
+    """He who is in stays, and what he runs goes on; who comes joins him; his session is closed by the new
+    programs, though its sshd has loaded the old module."""
+    first = stock.Login(TENANT, 'first', terminal=True)
+    second = stock.Login(TENANT, 'second')
+    assert first.namespace == second.namespace
+    monitors = monitors_with_module()
+    assert len(monitors) == 2 and not any(monitors.values())
+    before, holder, mark = sessions(), stock.holder(), log_mark()
+    ticks = first.count(home())
+    assert len(before) == 2
+
+    with stock.others_log_in():
+        install(stock.NEXT)
+    assert stock.version('libpam-sessbox') == stock.version('sessctl') == '0.1.1-1'
+    assert check('sessctl', '--version') == 'sessctl 0.1.1\n'
+
+    assert stock.holder() == holder
+    assert sessions() == before
+    assert first.goes_on() and second.goes_on()
+    wait_for('a command goes on', lambda: first.count(home()) > ticks + 2)
+    assert {pid: gone for pid, gone in monitors_with_module().items() if pid in monitors} == dict.fromkeys(monitors, True)
+
+    assert tasks_max(TENANT) == TASKS
+    forks = run(*ssh(TENANT, f'for i in $(seq {TASKS}); do sleep 30 & done; readlink /proc/self/ns/pid'))
+    assert 'Resource temporarily unavailable' in forks.out
+    joined = run(*ssh(TENANT, 'readlink /proc/self/ns/pid; pkill -x sleep')).out.split()
+    assert joined[:1] == [first.namespace]
+
+    everybody_gets_in(contained=True)
+    first.end()
+    wait_for('the old session is closed', lambda: sessions() == before[1:])
+    assert second.goes_on()
+    second.end()
+    wait_for('and the other', lambda: sessions() == [])
+    assert [line for line in log_since(mark) if re.search('sessbox.*(version|not contained|refused)', line)] == []
+    stock.wait_for_nobody()
+
+
+def monitors_with_module():
+    """root's processes that have our module loaded, and whether its file is gone."""
+    found = {}
+    for pid in filter(str.isdigit, os.listdir('/proc')):
+        try:
+            ours = [line for line in Path('/proc', pid, 'maps').read_text().splitlines() if OURS.match(line)]
+            if ours and Path('/proc', pid).stat().st_uid == 0:
+                found[pid] = ours[0].endswith('(deleted)')
+        except OSError:
+            continue
+    return found
+
+
+def test_account_line_for_all_services():
+    """The profile's line comes first, and is asked whatever the others jump over."""
+    SEEN['account'] = ACCOUNT.read_text()
+    check('pam-auth-update', '--package')
+    assert ACCOUNT.read_text() == SEEN['account'], 'not by itself'
+    check('pam-auth-update', '--enable', 'sessbox')
+    assert said(ACCOUNT) == [
+        'account required pam_sessbox.so',
+        'account [success=1 new_authtok_reqd=done default=ignore] pam_unix.so',
+        'account requisite pam_deny.so',
+        'account required pam_permit.so']
+    everybody_gets_in(contained=True)
+    assert run('su', '-c', 'id -un', TENANT).rc != 0
+    assert run('su', '-c', 'id -un', PLAIN).out == f'{PLAIN}\n'
+    assert run('su', '-c', 'id -un', 'root').out == 'root\n'
+    stock.wait_for_nobody()
+
+
+def test_removal_is_refused():
+    """A line for a module that is not there lets nobody in."""
+    with_profile = ACCOUNT.read_text()
+    done = apt('remove', 'libpam-sessbox')
+    assert done.rc != 0
+    assert re.search(r'libpam-sessbox stays.*\n.*\n\s+/etc/pam.d/sshd$', done.out, re.M), done.out
+    assert stock.state('libpam-sessbox') in ('ii', 'ri')
+    assert ACCOUNT.read_text() == with_profile
+    assert unit_is('is-active') == 'active'
+    everybody_gets_in(contained=True)
+
+
+def test_remove():
+    """Tenants' logins end, everybody gets in, the users' data stays."""
+    tenant = stock.Login(TENANT, 'last')
+    wait_for('he is at work', lambda: tenant.count(home()) > 2)
+    SSHD.write_text(SEEN['sshd'])
+    with stock.others_log_in():
+        done = apt('remove', 'libpam-sessbox', 'sessctl')
+    assert done.rc == 0, done.out
+    assert "users' data stays in /var/lib/sessbox" in done.out
+    assert tenant.process.wait(60) == 255
+    assert ACCOUNT.read_text() == SEEN['account']
+    assert stock.traces() == []
+    left = [path for path in stock.changes(SEEN['before'], stock.files()) if not path.startswith('/var/lib/sessbox')]
+    assert left == ['/etc/security/sessbox.conf', '/etc/security/sessbox.d', str(DROP_IN),
+                    '/etc/systemd/system/multi-user.target.wants/sessbox-tenants.service',
+                    *[path for path in left if path.startswith('/var/lib/systemd/deb-systemd-helper-')]]
+    assert tenant.count(home()) > 2
+    everybody_gets_in(contained=False)
+
+
+def test_again():
+    """The configuration was kept, and counts."""
+    with stock.others_log_in():
+        install(stock.NEXT)
+    assert (unit_is('is-enabled'), unit_is('is-active')) == ('enabled', 'active')
+    assert re.search(r'Contain\s+yes', check('sessctl', 'policy', TENANT))
+    everybody_gets_in(contained=False)
+
+
+def test_purge():
+    with stock.others_log_in():
+        done = apt('purge', 'libpam-sessbox', 'sessctl')
+    assert done.rc == 0, done.out
+    assert [stock.state(package) for package in ('libpam-sessbox', 'sessctl')] == [None, None]
+
+
+def test_nothing_is_left():
+    assert stock.traces() == []
+    assert stock.changes(SEEN['before'], stock.files()) == []
+    assert check('systemctl', '--failed', '--no-legend') == ''
+    everybody_gets_in(contained=False)
