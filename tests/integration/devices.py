@@ -10,6 +10,7 @@ import box
 import host
 from cases import case
 from life import MEMORY, eating, rescued
+from services import contains, outside, terminal_of_its_own
 
 # By number, as their nodes are planted. Those that nobody has cannot be opened either, but otherwise.
 FUSE, LOOP, NULL, RANDOM = 'c 10 229', 'b 7 0', 'c 1 3', 'c 1 9'
@@ -131,6 +132,29 @@ def terminals_stay():
     box.out_of('alice', 'true')
     assert term.run(f'exec 3<>{PLACE}/c-10-229; {reopen}')[0] == 0
     assert term.run('(setsid -c true) </dev/tty && test -t 0')[0] == 0
+
+
+@contextlib.contextmanager
+def console():
+    """A virtual terminal, or where the machine's are not to be touched, an imitation with such a name."""
+    if host.IN_VM:
+        yield '/dev/tty5'
+        return
+    with terminal_of_its_own() as (place, _):
+        yield place
+
+
+@case(20)
+@contains('login')
+def a_login_on_a_console_can_open_it_again():
+    seen = box.home('alice') / 'seen'
+    text = 'exec >~/seen 2>&1\nreadlink /proc/self/ns/pid\ntty\nexec 3<>$(tty) && echo open\nexit\n'
+    with console() as place, box.host_file(box.home('alice') / '.bash_profile', text):
+        with open(place, 'r+b', buffering=0) as tty:
+            box.client(['setsid', '-c', 'login', '-f', 'alice'], stdin=tty, stdout=tty, stderr=tty).wait(20 * host.SLOW)
+        lines = seen.read_text().split('\n')
+        seen.unlink()
+    assert lines[0] != outside() and lines[1:3] == [place, 'open'], lines
 
 
 @case(20)
