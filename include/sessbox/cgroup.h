@@ -102,14 +102,16 @@ bool sb_cgroup_exists(const struct sb_cgroup *cg, const char *group);
  * Writes all limits; *ret_unsupported gets the bits (SB_LIMIT_BIT) of those that this kernel or
  * hierarchy cannot do and that are not infinity or default. Infinity is written, too: it lifts an
  * earlier limit. One that fails (v1: a MemoryMax below what is in use and cannot be reclaimed is
- * -EBUSY) does not keep the others; the first failure is returned. What the kernel counts
- * differently:
+ * -EBUSY) does not keep the others, and does not hide what is unsupported; the first failure is
+ * returned. What the kernel counts differently:
  *  - bytes are rounded down to whole pages;
  *  - more tasks than the kernel can ever have (4194304) are infinity;
  *  - v1 limits memory and swap together: a swap limit without MemoryMax is unsupported there;
  *  - the CPU quota holds in each period of 100 ms and is at least 1 ms of it;
  *  - on v1 the weight w becomes w * 1024 / 100 cpu.shares;
  *  - of AllowedCPUs those count that the group above has; none of them is unsupported;
+ *  - a device that v1's group above does not have is unsupported; where no filter is asked for,
+ * what there is stays;
  *  - IO weights are io.cost's, BFQ's, or both; rates are the whole disk's, a partition has none.
  */
 int sb_cgroup_apply(struct sb_cgroup *cg, const char *group, const struct sb_limits *limits,

@@ -172,8 +172,7 @@ int sb_cgroup_apply(struct sb_cgroup *cg, const char *group, const struct sb_lim
 		else if (r < 0 && !cannot(r) && first == 0)
 			first = sb_fail(err, r, "set %s of cgroup %s", row->file, group);
 	}
-	if (first == 0)
-		*ret_unsupported = unsupported;
+	*ret_unsupported = unsupported;
 	return first;
 }
 
