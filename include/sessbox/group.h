@@ -19,8 +19,9 @@ void sb_group_cache_clear(struct sb_group_cache *cache);
 /* Fills the cache, if it is empty. 0 or a negative errno. */
 int sb_group_load(const char *user, gid_t gid, struct sb_group_cache *cache);
 
-/* Has /etc/passwd the user? */
+/* Has /etc/passwd the user, /etc/group the group? */
 bool sb_user_is_local(const char *user);
+bool sb_group_is_local(const char *name);
 
 /* Is the user, whose primary group is gid, in the group of this name, by /etc/group alone? At
  * once; "no" says nothing of what a directory knows. */
@@ -29,7 +30,7 @@ bool sb_group_lists(const char *user, gid_t gid, const char *name);
 /*
  * The same by all sources. 1, 0 or a negative errno. A group that cannot be found is -ENOENT and
  * not a "no": it may have been renamed, or its directory may be down. Nor is it a "no" when a
- * source fails that might know better (sb_group_sources_ask), unless /etc has both user and group.
+ * source fails that might know better (sb_group_sources_ask).
  */
 int sb_group_find(const char *user, gid_t gid, const char *name, struct sb_group_cache *cache);
 
@@ -37,10 +38,11 @@ int sb_group_find(const char *user, gid_t gid, const char *name, struct sb_group
 int sb_group_member(const char *user, gid_t gid, const char *name, struct sb_group_cache *cache);
 
 /*
- * Asks each source of groups but the files itself. 1 if one has the user in the group `wanted`, 0
- * if all have answered and none has, -EHOSTDOWN if one has not. libc's getgrouplist passes over a
- * source that fails, so that its answer of such a time reads as "in no other group".
+ * Asks each source of groups but the files itself. 1 if one has the user in the group, whose id is
+ * wanted; 0 if none has; -EHOSTDOWN if one does not answer, and the user or the group is known
+ * neither to /etc nor to one that does. libc's getgrouplist passes over a source that fails, so
+ * that its answer of such a time reads as "in no other group". If /etc has both, nobody is asked.
  */
-int sb_group_sources_ask(const char *user, gid_t gid, gid_t wanted);
+int sb_group_sources_ask(const char *user, gid_t gid, const char *group, gid_t wanted);
 
 #endif

@@ -64,7 +64,7 @@ bool sb_user_is_local(const char *user)
 	return false;
 }
 
-static bool is_local_group(const char *name)
+bool sb_group_is_local(const char *name)
 {
 	cleanup_file FILE *file = fopen("/etc/group", "re");
 	const struct group *group;
@@ -87,9 +87,7 @@ int sb_group_find(const char *user, gid_t gid, const char *name, struct sb_group
 	for (int i = 0; r == 0 && i < cache->n; i++)
 		if (cache->gids[i] == wanted)
 			return 1;
-	if (r < 0 || (sb_user_is_local(user) && is_local_group(name)))
-		return r;
-	return sb_group_sources_ask(user, gid, wanted);
+	return r < 0 ? r : sb_group_sources_ask(user, gid, name, wanted);
 }
 
 int sb_group_member(const char *user, gid_t gid, const char *name, struct sb_group_cache *cache)

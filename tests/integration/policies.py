@@ -139,13 +139,13 @@ def a_container_that_is_out_of_date_is_joined_and_gets_its_limits():
 
 @contextlib.contextmanager
 def directory(name, databases):
-    """A source of accounts of tests/lib besides the files, and nothing else."""
+    """A source of accounts of tests/lib besides the files, and systemd's, which fails without systemd."""
     library = Path(glob.glob('/lib/*/libnss_files.so.2')[0]).with_name(f'libnss_{name}.so.2')
     switch = Path('/etc/nsswitch.conf')
     text = switch.read_text()
     lines = [line for line in text.splitlines() if line.split(':')[0] not in ('initgroups', *databases)]
     shutil.copy(box.TREE / f'build/test/libnss_{name}.so.2', library)
-    box.replace(switch, '\n'.join([*lines, *(f'{base}: files {name}' for base in databases)]) + '\n')
+    box.replace(switch, '\n'.join([*lines, *(f'{base}: files systemd {name}' for base in databases)]) + '\n')
     try:
         yield
     finally:
@@ -188,7 +188,8 @@ def half():
 
 @case(19)
 def a_source_of_groups_that_fails_says_no_no():
-    """libc passes over it, and what it knows of the user's groups without it reads as all of them."""
+    """libc passes over it, and what it knows of the user's groups without it reads as all of them. But one
+    that has neither user nor group may fail."""
     box.config(pupils={'MatchGroups': 'pupils', 'Contain': 'yes', 'Hostname': 'pupil'},
                others={'MatchGroups': 'project', 'TasksMax': '50'})
     with half():
