@@ -37,10 +37,14 @@ static bool is_system(unsigned long id)
 	return id <= SYSTEM_ID_MAX || id == NOBODY;
 }
 
+/* A directory may write its domain with it: docker@example.org, or EXAMPLE\docker. */
 static bool is_risky(const char *name)
 {
+	const char *domain = strrchr(name, '\\');
+	const char *bare = domain ? domain + 1 : name;
+	size_t len = strcspn(bare, "@");
 	for (size_t i = 0; i < SB_ARRAY_SIZE(risky_groups); i++)
-		if (strcmp(risky_groups[i], name) == 0)
+		if (strlen(risky_groups[i]) == len && strncmp(risky_groups[i], bare, len) == 0)
 			return true;
 	return false;
 }
