@@ -195,6 +195,13 @@ static void check_line(const struct view *v, size_t index, const struct role *ro
 	check_detours(v, index, role);
 }
 
+/* That of the service and that of all services (pam-auth-update): the question is put once more,
+ * and the answer is the same. */
+static enum ctl_severity severity_of_second(const struct role *role)
+{
+	return role == &roles[ROLE_ACCOUNT] ? CTL_NOTE : CTL_ERROR;
+}
+
 static void check_role(const struct view *v, const struct role *role)
 {
 	const struct ctl_pam_stack *stack = v->stack;
@@ -206,7 +213,7 @@ static void check_role(const struct view *v, const struct role *role)
 		if (found == stack->n)
 			found = i;
 		else if (!may_be_twice(v, role))
-			ctl_find(v->findings, CTL_ERROR, "one of them is enough",
+			ctl_find(v->findings, severity_of_second(role), "one of them is enough",
 				 "%s:%u: a second %s line of " MODULE ", see %s:%u",
 				 stack->v[i].file, stack->v[i].line, role->name,
 				 stack->v[found].file, stack->v[found].line);
