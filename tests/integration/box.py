@@ -171,7 +171,7 @@ def hold_back_user_managers():
     are there all the same."""
     drop_in = Path('/run/systemd/system/user@.service.d/50-sessbox-test.conf')
     drop_in.parent.mkdir(parents=True, exist_ok=True)
-    drop_in.write_text('[Service]\nExecCondition=/bin/false\n')
+    drop_in.write_text('[Unit]\nConditionPathExists=!/\n')
     run('systemctl', 'daemon-reload')
 
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Boot a stock Debian 12 under qemu and run commands in it.
+"""Boot a stock Debian under qemu and run commands in it.
 
 As a module:
 
@@ -10,7 +10,10 @@ As a module:
         vm.check("systemctl restart ssh")               # raises VMError unless rc is 0
         vm.ssh_port, vm.key                             # the stock sshd, for logins
 
-As a program: vm.py run [--push TAR] [--timeout S] -- COMMAND [ARG...]
+As a program: vm.py run [--release R] [--push TAR] [--timeout S] -- COMMAND [ARG...]
+
+The release is bookworm (Debian 12) or trixie (13): the argument, else SESSBOX_VM_RELEASE, else
+bookworm.
 
 The disk is never written: each machine starts from the same state, and any number of them may run
 at once. Commands come in through an sshd of their own (no PAM, port 222), so a test may break the
@@ -82,9 +85,10 @@ def scratch_dir():
     return tempfile.mkdtemp(prefix=f"sessbox-vm-{os.getpid()}-", dir=base)
 
 
-def image_dir():
-    """Path of the cached image; builds it when there is none."""
-    done = subprocess.run([os.path.join(HERE, "image")], stdout=subprocess.PIPE, text=True,
+def image_dir(release):
+    """Path of the release's cached image; builds it when there is none."""
+    argv = [os.path.join(HERE, "image"), *(["--release", release] if release else [])]
+    done = subprocess.run(argv, stdout=subprocess.PIPE, text=True,
                           check=False)
     if done.returncode:
         raise VMError("tests/vm/image failed")
@@ -104,12 +108,14 @@ def as_command(command):
 class VM:
     """One machine. A context manager: boots on entry, is gone on exit."""
 
-    def __init__(self, memory="2G", cpus=2, boot_timeout=300, quiet=False, append=""):
+    def __init__(self, memory="2G", cpus=2, boot_timeout=300, quiet=False, append="",
+                 release=None):
         self.memory = memory
         self.cpus = cpus
         self.boot_timeout = boot_timeout
         self.quiet = quiet
         self.append = append
+        self.release = release
         self.qemu = None
         self.master = None
         self.dir = None
@@ -146,7 +152,7 @@ class VM:
     def boot(self):
         """Start the machine and wait until commands can be run."""
         with self.phase("image"):
-            image = image_dir()
+            image = image_dir(self.release)
         self.dir = scratch_dir()
         self.key = os.path.join(image, "key")
         with self.phase("boot"):
@@ -172,10 +178,19 @@ class VM:
                            f"hostfwd=tcp:127.0.0.1:{self.port}-:222,"
                            f"hostfwd=tcp:127.0.0.1:{self.ssh_port}-:22",
                 "-device", "virtio-net-pci,netdev=n,romfile=", "-device", "virtio-rng-pci",
-                "-serial", f"file:{self.dir}/console", "-display", "none", "-no-reboot"]
+                "-serial", f"file:{self.dir}/console", *self._cable(),
+                "-display", "none", "-no-reboot"]
         with open(os.path.join(self.dir, "qemu"), "wb") as log:
             self.qemu = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                          start_new_session=True, preexec_fn=die_with_parent())
+
+    def _cable(self):
+        """Two serial lines, ttyS1 and ttyS2, with one cable between them: who has a login on the
+        one types at the other. ttyS2's usual interrupt is the console's."""
+        near, far = (f"socket,id={name},path={self.dir}/cable" for name in ("near", "far"))
+        return ["-chardev", f"{near},server=on,wait=off", "-chardev", far,
+                "-device", "isa-serial,chardev=near,index=1",
+                "-device", "isa-serial,chardev=far,index=2,iobase=0x3e8,irq=5"]
 
     def _wait_banner(self):
         """qemu accepts at once whether or not the guest listens: only a banner counts."""
@@ -328,7 +343,8 @@ def raise_exit(sig, _frame):
 
 def verb_run(args):
     """vm.py run"""
-    with VM(memory=args.memory, quiet=args.quiet, append=args.append) as vm:
+    with VM(memory=args.memory, quiet=args.quiet, append=args.append,
+            release=args.release) as vm:
         for tarball in args.push:
             with vm.phase(f"push {os.path.basename(tarball)}"):
                 vm.push(tarball)
@@ -345,7 +361,7 @@ def verb_run(args):
 
 def verb_shell(args):
     """vm.py shell"""
-    with VM(memory=args.memory, append=args.append) as vm:
+    with VM(memory=args.memory, append=args.append, release=args.release) as vm:
         for tarball in args.push:
             vm.push(tarball)
         login = shlex.join(["ssh", "-p", str(vm.ssh_port), "-i", vm.key, "root@127.0.0.1"])
@@ -359,9 +375,11 @@ def arguments():
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--push", metavar="TAR", action="append", default=[],
                         help="unpack this tar file in / first; may be repeated")
+    common.add_argument("--release", choices=["bookworm", "trixie"],
+                        help="of Debian (default: SESSBOX_VM_RELEASE, or bookworm)")
     common.add_argument("--memory", default="2G", help="of the machine (default 2G)")
     common.add_argument("--append", default="", help="more kernel arguments")
-    parser = argparse.ArgumentParser(description="Boot a stock Debian 12 and run a command in it.")
+    parser = argparse.ArgumentParser(description="Boot a stock Debian and run a command in it.")
     verbs = parser.add_subparsers(dest="verb", required=True)
     run = verbs.add_parser("run", parents=[common], help="run a command, return its exit code")
     run.add_argument("--timeout", type=float, default=3600, help="seconds for the command")
