@@ -132,6 +132,8 @@ struct sb_usage {
 	uint64_t cpu_us;	/* microseconds since the group was made */
 	uint64_t oom_kills;	/* processes killed at MemoryMax */
 	uint64_t tasks_refused; /* forks refused at TasksMax */
+	uint64_t memory_hits;	/* times this group's own MemoryMax was in the way */
+	uint64_t memory_peak;	/* bytes; where the line above does not tell everything, or 0 */
 };
 
 /* Usage from the kernel; what a hierarchy does not tell is SB_INFINITY. No such group: -ENOENT. */
@@ -141,6 +143,22 @@ int sb_cgroup_usage(struct sb_cgroup *cg, const char *group, struct sb_usage *re
 /* Memory, swap and tasks alone, since each figure costs a file; the rest is SB_INFINITY. */
 int sb_cgroup_levels(struct sb_cgroup *cg, const char *group, struct sb_usage *ret,
 		     struct sb_err *err);
+
+/* What has gone wrong in it, the last four, alone. */
+int sb_cgroup_events(struct sb_cgroup *cg, const char *group, struct sb_usage *ret,
+		     struct sb_err *err);
+
+/*
+ * Has an inotify descriptor tell, once, when one of the counters rises: a watch on each file that
+ * counts them. Only v2 can; elsewhere they have to be read from time to time. Returns the number of
+ * watches, 0 where there can be none, or a negative errno; -ENOENT = no such group.
+ */
+#define SB_CGROUP_WATCHES 2
+int sb_cgroup_watch(struct sb_cgroup *cg, const char *group, int inotify,
+		    int wds[SB_CGROUP_WATCHES]);
+
+/* The same, again and again, when a group is made directly below <base>: the watch, 0 or -errno. */
+int sb_cgroup_watch_base(struct sb_cgroup *cg, int inotify);
 
 /* Bytes of the memory in use that are only cached: pages of files. */
 int sb_cgroup_cached(struct sb_cgroup *cg, const char *group, uint64_t *ret, struct sb_err *err);

@@ -14,6 +14,7 @@
 
 #include "sessbox/cgroup.h"
 #include "sessbox/err.h"
+#include "sessbox/notice.h"
 #include "sessbox/policy.h"
 #include "sessbox/proto.h"
 #include "sessbox/record.h"
@@ -69,6 +70,7 @@ struct sb_session_grant {
 	bool unrecorded; /* the host's utmp could not be written */
 	int ticketless;	 /* why his tickets are not inside, a positive errno; 0 = they are, or none
 			  */
+	char notice[SB_NOTICE_MAX]; /* a sentence for the user, "" = none */
 };
 
 /* Errors that are no failures: the login is refused because somebody wants it so. */
@@ -161,8 +163,18 @@ int sb_user_freeze(uid_t uid, bool on, int64_t deadline, struct sb_err *err);
  */
 int sb_limits_expire(struct sb_err *err);
 
-/* Has a process wait for that time, in seconds since the epoch, to do so then. 0 or -errno. */
+/*
+ * When it has to be done next, in seconds since the epoch: 0 = never. A moment that is past and of
+ * which files are left counts, too.
+ */
+int sb_limits_next(uint64_t *ret, struct sb_err *err);
+
+/* Has a process wait for that time to do so then, unless there is a monitor. 0 or -errno. */
 int sb_limits_watch(uint64_t until);
+
+/* Is there anything for sb_user_collect? Reads a few files, asks nobody, and takes no lock: what is
+ * just coming or going looks like litter, too, for a moment. */
+bool sb_user_is_littered(int run_fd, uid_t uid);
 
 /* sb_user_collect for every user there is a record of. The last error, or 0. */
 int sb_collect_all(struct sb_err *err);

@@ -12,6 +12,9 @@
  *   u<uid>/sessions/<id>       a session; <id>-utmp is its scratch file (0700)
  *   u<uid>/self/<id>           a link to it, for the user himself (0750, root and his group)
  *   u<uid>/c<n>/etc            the account files that the container shows
+ *   u<uid>/told                how much of his troubles the user has been told
+ *   notices/<uid>              what waits to be told at his next login (0700)
+ *   monitor                    locked by the monitor as long as it runs
  *
  * Records are text, "Key=value" lines, closed to others, replaced whole by rename. They are never
  * trusted when a start time does not fit. Usage, members and state are never stored: those are the
@@ -58,6 +61,20 @@ struct sb_session_record {
 	char terminal[32]; /* that the caller brought: its line in login records, "" = none */
 };
 
+/* The counters of a tenant's cgroups at the time he was told of them last; see notice.h. */
+struct sb_told_record {
+	uint64_t at; /* seconds since the epoch */
+	uint64_t kills, refusals, hits;
+	uint64_t lane_kills, lane_refusals;
+	uint64_t class_hits;
+};
+
+struct sb_notice_record {
+	uint64_t at;	/* seconds since the epoch */
+	uint32_t shown; /* the first session that was told; 0 = none yet */
+	char text[160];
+};
+
 /* Opens /run/sessbox and makes it if needed. A directory that is not root's alone is -EPERM. */
 int sb_run_open(struct sb_err *err);
 
@@ -100,5 +117,19 @@ int sb_container_load(int user_fd, uint32_t number, struct sb_container_record *
 int sb_session_save(int user_fd, const struct sb_session_record *rec, gid_t gid);
 int sb_session_load(int user_fd, const char *dir, uint32_t id, struct sb_session_record *ret);
 void sb_session_remove(int user_fd, uint32_t id);
+
+/* These two are missing (-ENOENT) where nothing has gone wrong. */
+int sb_told_save(int user_fd, const struct sb_told_record *rec);
+int sb_told_load(int user_fd, struct sb_told_record *ret);
+int sb_notice_save(int run_fd, uid_t uid, const struct sb_notice_record *rec);
+int sb_notice_load(int run_fd, uid_t uid, struct sb_notice_record *ret);
+void sb_notice_remove(int run_fd, uid_t uid);
+
+/*
+ * Takes the lock of the one monitor; it lasts as long as the descriptor. -EBUSY = somebody has it.
+ * And: does somebody? He looks after what would otherwise need a process of its own.
+ */
+int sb_monitor_lock(int run_fd);
+bool sb_monitor_runs(int run_fd);
 
 #endif

@@ -43,4 +43,7 @@ int sb_utmp_logout(const struct sb_utmp_login *login);
  */
 int sb_utmp_history(const struct sb_utmp_login *login, uint64_t since, int scratch_utmp_fd);
 
+/* Calls each with every terminal that the scratch utmp shows in use, "pts/0". */
+void sb_utmp_terminals(int scratch_utmp_fd, void (*each)(const char *line, void *ctx), void *ctx);
+
 #endif

@@ -67,9 +67,12 @@ struct sb_cgroup_stat {
 	enum sb_controller controller;
 	size_t offset; /* in struct sb_usage */
 	const char *file;
-	const char *key;    /* of a "key value" line; NULL: the file is the number */
-	uint64_t divisor;   /* to our unit */
-	bool counts_memory; /* the figure contains that of memory, whose row is earlier */
+	const char *key;  /* of a "key value" line; NULL: the file is the number */
+	uint64_t divisor; /* to our unit */
+	enum {
+		SB_STAT_ALL,	     /* the figure is what there is */
+		SB_STAT_WITH_MEMORY, /* it contains that of memory, whose row is earlier */
+	} part;
 };
 
 struct sb_cgroup_ops {

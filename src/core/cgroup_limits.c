@@ -224,9 +224,9 @@ static int read_usage(struct sb_cgroup *cg, const char *group,
 	struct sb_usage found = { 0 };
 	for (size_t i = 0; i < ops->stats_n; i++) {
 		const struct sb_cgroup_stat *row = &ops->stats[i];
-		uint64_t value = SB_INFINITY;
+		uint64_t value = SB_INFINITY, *field = (void *)((char *)&found + row->offset);
 		if (wanted && !wanted(row)) {
-			*(uint64_t *)((char *)&found + row->offset) = SB_INFINITY;
+			*field = SB_INFINITY;
 			continue;
 		}
 		int r = view_move(&view, cg, group, row->controller, err);
@@ -235,9 +235,9 @@ static int read_usage(struct sb_cgroup *cg, const char *group,
 		r = view.h ? read_stat(view.dir, row, &value) : -EOPNOTSUPP;
 		if (r < 0 && !cannot(r))
 			return sb_fail(err, r, "read %s of cgroup %s", row->file, group);
-		if (row->counts_memory && value != SB_INFINITY)
+		if (row->part == SB_STAT_WITH_MEMORY && value != SB_INFINITY)
 			value -= value < found.memory ? value : found.memory;
-		*(uint64_t *)((char *)&found + row->offset) = value;
+		*field = value;
 	}
 	*ret = found;
 	return 0;
@@ -249,21 +249,41 @@ int sb_cgroup_usage(struct sb_cgroup *cg, const char *group, struct sb_usage *re
 	return read_usage(cg, group, NULL, ret, err);
 }
 
+static bool is_one_of(const struct sb_cgroup_stat *row, const size_t *fields, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (row->offset == fields[i])
+			return true;
+	return false;
+}
+
 static bool is_level(const struct sb_cgroup_stat *row)
 {
 	static const size_t levels[] = { offsetof(struct sb_usage, memory),
 					 offsetof(struct sb_usage, swap),
 					 offsetof(struct sb_usage, tasks) };
-	for (size_t i = 0; i < SB_ARRAY_SIZE(levels); i++)
-		if (row->offset == levels[i])
-			return true;
-	return false;
+	return is_one_of(row, levels, SB_ARRAY_SIZE(levels));
+}
+
+static bool is_event(const struct sb_cgroup_stat *row)
+{
+	static const size_t events[] = { offsetof(struct sb_usage, oom_kills),
+					 offsetof(struct sb_usage, tasks_refused),
+					 offsetof(struct sb_usage, memory_hits),
+					 offsetof(struct sb_usage, memory_peak) };
+	return is_one_of(row, events, SB_ARRAY_SIZE(events));
 }
 
 int sb_cgroup_levels(struct sb_cgroup *cg, const char *group, struct sb_usage *ret,
 		     struct sb_err *err)
 {
 	return read_usage(cg, group, is_level, ret, err);
+}
+
+int sb_cgroup_events(struct sb_cgroup *cg, const char *group, struct sb_usage *ret,
+		     struct sb_err *err)
+{
+	return read_usage(cg, group, is_event, ret, err);
 }
 
 int sb_cgroup_cached(struct sb_cgroup *cg, const char *group, uint64_t *ret, struct sb_err *err)

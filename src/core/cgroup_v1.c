@@ -269,12 +269,18 @@ static int read_weight(int dir, const struct sb_cgroup_limit *row, void *ret)
 #define FIELD(f) offsetof(struct sb_usage, f)
 
 static const struct sb_cgroup_stat stats_table[] = {
-	{ SB_CONTROLLER_MEMORY, FIELD(memory), "memory.usage_in_bytes", NULL, 1, false },
-	{ SB_CONTROLLER_MEMORY, FIELD(swap), "memory.memsw.usage_in_bytes", NULL, 1, true },
-	{ SB_CONTROLLER_MEMORY, FIELD(oom_kills), "memory.oom_control", "oom_kill", 1, false },
-	{ SB_CONTROLLER_PIDS, FIELD(tasks), "pids.current", NULL, 1, false },
-	{ SB_CONTROLLER_PIDS, FIELD(tasks_refused), "pids.events", "max", 1, false },
-	{ SB_CONTROLLER_CPUACCT, FIELD(cpu_us), "cpuacct.usage", NULL, 1000, false },
+	{ SB_CONTROLLER_MEMORY, FIELD(memory), "memory.usage_in_bytes", NULL, 1, SB_STAT_ALL },
+	{ SB_CONTROLLER_MEMORY, FIELD(swap), "memory.memsw.usage_in_bytes", NULL, 1,
+	  SB_STAT_WITH_MEMORY },
+	{ SB_CONTROLLER_MEMORY, FIELD(oom_kills), "memory.oom_control", "oom_kill", 1,
+	  SB_STAT_ALL },
+	{ SB_CONTROLLER_MEMORY, FIELD(memory_hits), "memory.failcnt", NULL, 1, SB_STAT_ALL },
+	/* With MemorySwapMax=0 it is memsw's limit that is met, and not counted (seen on 6.18). */
+	{ SB_CONTROLLER_MEMORY, FIELD(memory_peak), "memory.max_usage_in_bytes", NULL, 1,
+	  SB_STAT_ALL },
+	{ SB_CONTROLLER_PIDS, FIELD(tasks), "pids.current", NULL, 1, SB_STAT_ALL },
+	{ SB_CONTROLLER_PIDS, FIELD(tasks_refused), "pids.events", "max", 1, SB_STAT_ALL },
+	{ SB_CONTROLLER_CPUACCT, FIELD(cpu_us), "cpuacct.usage", NULL, 1000, SB_STAT_ALL },
 };
 
 const struct sb_cgroup_ops sb_cgroup_v1 = {

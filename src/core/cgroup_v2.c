@@ -201,12 +201,14 @@ static int read_cpu(int dir, const struct sb_cgroup_limit *row, void *ret)
 #define FIELD(f) offsetof(struct sb_usage, f)
 
 static const struct sb_cgroup_stat stats_table[] = {
-	{ SB_CONTROLLER_MEMORY, FIELD(memory), "memory.current", NULL, 1, false },
-	{ SB_CONTROLLER_MEMORY, FIELD(swap), "memory.swap.current", NULL, 1, false },
-	{ SB_CONTROLLER_MEMORY, FIELD(oom_kills), "memory.events", "oom_kill", 1, false },
-	{ SB_CONTROLLER_PIDS, FIELD(tasks), "pids.current", NULL, 1, false },
-	{ SB_CONTROLLER_PIDS, FIELD(tasks_refused), "pids.events", "max", 1, false },
-	{ SB_CONTROLLER_CPUACCT, FIELD(cpu_us), "cpu.stat", "usage_usec", 1, false },
+	{ SB_CONTROLLER_MEMORY, FIELD(memory), "memory.current", NULL, 1, SB_STAT_ALL },
+	{ SB_CONTROLLER_MEMORY, FIELD(swap), "memory.swap.current", NULL, 1, SB_STAT_ALL },
+	{ SB_CONTROLLER_MEMORY, FIELD(oom_kills), "memory.events", "oom_kill", 1, SB_STAT_ALL },
+	/* memory.events of a class has its tenants' own, too. */
+	{ SB_CONTROLLER_MEMORY, FIELD(memory_hits), "memory.events.local", "oom", 1, SB_STAT_ALL },
+	{ SB_CONTROLLER_PIDS, FIELD(tasks), "pids.current", NULL, 1, SB_STAT_ALL },
+	{ SB_CONTROLLER_PIDS, FIELD(tasks_refused), "pids.events", "max", 1, SB_STAT_ALL },
+	{ SB_CONTROLLER_CPUACCT, FIELD(cpu_us), "cpu.stat", "usage_usec", 1, SB_STAT_ALL },
 };
 
 const struct sb_cgroup_ops sb_cgroup_v2 = {

@@ -91,12 +91,15 @@ static void run_timer(const void *ctx)
 	execve(SB_HELPER, argv, envp);
 }
 
-/* One process for each moment, whoever's: the lock of one byte goes with it. */
+/* One process for each moment, whoever's: the lock of one byte goes with it. A monitor looks at all
+ * the moments there are. */
 int sb_timer_ensure(int run_fd, uint64_t at)
 {
 	struct flock lock = {
 		.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = (off_t)at, .l_len = 1
 	};
+	if (sb_monitor_runs(run_fd))
+		return 0;
 	cleanup_fd int fd =
 		openat(run_fd, "timers", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)

@@ -6,6 +6,7 @@
 
 #include "container_internal.h"
 #include "sessbox/io.h"
+#include "sessbox/notice.h"
 #include "sessbox/ns.h"
 #include "sessbox/proc.h"
 #include "sessbox/service.h"
@@ -34,15 +35,16 @@ static bool shares_terminal(const struct sb_user_dir *user, const struct sb_sess
 	return false;
 }
 
-/* A container that ends takes it along. */
-static void give_terminal_back(const struct sb_user_dir *user, const struct sb_session_record *rec)
+/* A container that ends takes it along. 0, or -EPERM: somebody with more rights has to do it. */
+static int give_terminal_back(const struct sb_user_dir *user, const struct sb_session_record *rec)
 {
 	cleanup_fd int init = -1;
 	if (!*rec->terminal || shares_terminal(user, rec))
-		return;
-	if (sb_container_ask(user->fd, rec->container, NULL, -1, sb_now_ms() + ASK_MS, &init) ==
+		return 0;
+	if (sb_container_ask(user->fd, rec->container, NULL, -1, sb_now_ms() + ASK_MS, &init) !=
 	    SB_CONTAINER_RUNNING)
-		sb_terminal_detach(init, rec->terminal);
+		return 0;
+	return sb_terminal_detach(init, rec->terminal);
 }
 
 void sb_session_forget(struct sb_user_dir *user, uint32_t session)
@@ -61,8 +63,11 @@ void sb_session_forget(struct sb_user_dir *user, uint32_t session)
 	sb_utmp_logout(&login);
 	if (utmp >= 0 && known)
 		sb_utmp_history(&login, rec.since, utmp);
+	/* Its record is all that tells of the terminal. */
+	if (known && give_terminal_back(user, &rec) == -EPERM)
+		return;
 	if (known)
-		give_terminal_back(user, &rec);
+		sb_notice_leave(user->fd, rec.uid, session);
 	sb_session_remove(user->fd, session);
 }
 
@@ -145,9 +150,13 @@ int sb_user_sweep(int run_fd, uid_t uid, struct sb_user_dir *user, struct sb_cgr
 		  int64_t deadline)
 {
 	cleanup_free uint32_t *numbers = NULL;
+	struct sb_notice_record notice;
 	ssize_t n = sb_container_list(user->fd, &numbers);
 	if (n != 0)
 		return n < 0 ? (int)n : 0;
+	/* The counters go with the cgroup. */
+	if (cg)
+		sb_notice_look(run_fd, user->fd, cg, uid, 0, &notice);
 	int r = cg ? sb_cgroup_destroy_tenant(cg, uid, deadline, NULL) : 0;
 	return r < 0 ? r : sb_user_remove(run_fd, uid);
 }

@@ -173,6 +173,28 @@ int sb_limits_expire(struct sb_err *err)
 	return r;
 }
 
+/* A past one is over, but for what only waits to be removed. */
+static bool is_due(const struct sb_class *class, uint64_t until)
+{
+	uid_t uid;
+	return until && (until > (uint64_t)time(NULL) || has_ended(class, &uid));
+}
+
+int sb_limits_next(uint64_t *ret, struct sb_err *err)
+{
+	cleanup_config struct sb_config *config = NULL;
+	uint64_t next = 0;
+	int r = sb_config_load(NULL, NULL, &config, err);
+	for (size_t i = 0; r == 0 && i < config->n; i++) {
+		uint64_t until = sb_class_until(&config->classes[i]);
+		if (is_due(&config->classes[i], until) && (!next || until < next))
+			next = until;
+	}
+	if (r == 0)
+		*ret = next;
+	return r;
+}
+
 int sb_limits_watch(uint64_t until)
 {
 	cleanup_fd int run = sb_run_open(NULL);

@@ -81,6 +81,12 @@ enum sb_rescue sb_rescue_needed(struct sb_cgroup *cg, const char *group,
 int sb_rescue_open(struct sb_cgroup *cg, uid_t uid, const struct sb_limits *limits,
 		   struct sb_cgroup_entry *ret, struct sb_err *err);
 
+/* ---- container_notice.c ---- */
+
+/* A session ends that may have shown its user what waited for him. Its scratch file is still there.
+ */
+void sb_notice_leave(int user_fd, uid_t uid, uint32_t session);
+
 /* ---- container_freeze.c ---- */
 
 /* All of a tenant, the cgroup beside his included. As sb_cgroup_freeze. */
@@ -116,7 +122,7 @@ bool sb_terminal_is_pts(const char *line);
 /* Shows it in the container; called in its mount namespace. 0 or a negative errno. */
 int sb_terminal_attach(const struct sb_terminal *terminal);
 /* The end of that. Goes there by init's pidfd, and comes back. */
-void sb_terminal_detach(int init, const char *line);
+int sb_terminal_detach(int init, const char *line);
 
 /* ---- container_ticket.c ---- */
 

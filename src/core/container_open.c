@@ -341,6 +341,7 @@ static const struct sb_step open_steps[] = {
 	{ "keeper", sb_grant_keeper, NULL },
 	{ "tickets", sb_grant_find_tickets, NULL },
 	{ "terminals", sb_grant_inside, NULL },
+	{ "notice", sb_grant_notice, NULL },
 };
 
 const struct sb_step_table sb_session_tables[] = {

@@ -35,4 +35,8 @@ int sb_grant_watch_end(void *ctx, struct sb_err *err);
 int sb_grant_login_record(void *ctx, struct sb_err *err);
 int sb_grant_keeper(void *ctx, struct sb_err *err);
 
+/* ---- container_notice.c; a step, too ---- */
+
+int sb_grant_notice(void *ctx, struct sb_err *err);
+
 #endif

@@ -169,13 +169,14 @@ static void detach(const char *line)
 	unlinkat(writable, name, 0);
 }
 
-void sb_terminal_detach(int init, const char *line)
+int sb_terminal_detach(int init, const char *line)
 {
 	cleanup_fd int host = sb_ns_open(getpid(), "mnt");
 	cleanup_fd int cwd = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (host < 0 || setns(init, CLONE_NEWNS) < 0)
-		return;
+		return host < 0 ? host : -errno;
 	detach(line);
 	if (setns(host, CLONE_NEWNS) == 0 && cwd >= 0 && fchdir(cwd) < 0)
-		return; /* it had been removed: "/" then */
+		return 0; /* it had been removed: "/" then */
+	return 0;
 }

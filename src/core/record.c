@@ -59,6 +59,22 @@ static const struct field session_fields[] = {
 	FIELD(FIELD_TEXT, sb_session_record, terminal, "Terminal"),
 };
 
+static const struct field told_fields[] = {
+	FIELD(FIELD_U64, sb_told_record, at, "At"),
+	FIELD(FIELD_U64, sb_told_record, kills, "Kills"),
+	FIELD(FIELD_U64, sb_told_record, refusals, "Refusals"),
+	FIELD(FIELD_U64, sb_told_record, hits, "Hits"),
+	FIELD(FIELD_U64, sb_told_record, lane_kills, "LaneKills"),
+	FIELD(FIELD_U64, sb_told_record, lane_refusals, "LaneRefusals"),
+	FIELD(FIELD_U64, sb_told_record, class_hits, "ClassHits"),
+};
+
+static const struct field notice_fields[] = {
+	FIELD(FIELD_U64, sb_notice_record, at, "At"),
+	FIELD(FIELD_U32, sb_notice_record, shown, "Shown"),
+	FIELD(FIELD_TEXT, sb_notice_record, text, "Text"),
+};
+
 #define RECORD_MAX 8192
 
 struct table {
@@ -67,6 +83,8 @@ struct table {
 };
 static const struct table container_table = { container_fields, SB_ARRAY_SIZE(container_fields) };
 static const struct table session_table = { session_fields, SB_ARRAY_SIZE(session_fields) };
+static const struct table told_table = { told_fields, SB_ARRAY_SIZE(told_fields) };
+static const struct table notice_table = { notice_fields, SB_ARRAY_SIZE(notice_fields) };
 
 /* A value is one line: what a remote name may bring along must not make a second one. */
 static void put_text(char *buf, size_t size, const char *text)
@@ -147,12 +165,18 @@ static int load(int dfd, const char *name, const struct table *table, void *rec,
 	return 0;
 }
 
-int sb_container_save(int dir_fd, const struct sb_container_record *rec)
+/* Closed to all but root. */
+static int save(int dfd, const char *name, const struct table *table, const void *rec)
 {
 	char buf[RECORD_MAX];
 	const struct sb_file_attr attr = { .mode = 0600, .uid = (uid_t)-1, .gid = (gid_t)-1 };
-	int r = print_record(buf, sizeof(buf), &container_table, rec);
-	return r < 0 ? r : sb_replace_file(dir_fd, "record", buf, &attr);
+	int r = print_record(buf, sizeof(buf), table, rec);
+	return r < 0 ? r : sb_replace_file(dfd, name, buf, &attr);
+}
+
+int sb_container_save(int dir_fd, const struct sb_container_record *rec)
+{
+	return save(dir_fd, "record", &container_table, rec);
 }
 
 int sb_container_load(int user_fd, uint32_t number, struct sb_container_record *ret)
@@ -208,4 +232,50 @@ void sb_session_remove(int user_fd, uint32_t id)
 		snprintf(name, sizeof(name), "%s/%u%s", files[i].dir, id, files[i].suffix);
 		unlinkat(user_fd, name, 0);
 	}
+}
+
+int sb_told_save(int user_fd, const struct sb_told_record *rec)
+{
+	return save(user_fd, "told", &told_table, rec);
+}
+
+int sb_told_load(int user_fd, struct sb_told_record *ret)
+{
+	return load(user_fd, "told", &told_table, ret, sizeof(*ret));
+}
+
+static int open_notices(int run_fd)
+{
+	int fd = openat(run_fd, "notices", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+static void name_notice(char *name, size_t size, uid_t uid)
+{
+	snprintf(name, size, "%u", (unsigned int)uid);
+}
+
+int sb_notice_save(int run_fd, uid_t uid, const struct sb_notice_record *rec)
+{
+	char name[16];
+	cleanup_fd int dir = sb_open_dir(run_fd, "notices", 0700);
+	name_notice(name, sizeof(name), uid);
+	return dir < 0 ? dir : save(dir, name, &notice_table, rec);
+}
+
+int sb_notice_load(int run_fd, uid_t uid, struct sb_notice_record *ret)
+{
+	char name[16];
+	cleanup_fd int dir = open_notices(run_fd);
+	name_notice(name, sizeof(name), uid);
+	return dir < 0 ? dir : load(dir, name, &notice_table, ret, sizeof(*ret));
+}
+
+void sb_notice_remove(int run_fd, uid_t uid)
+{
+	char name[16];
+	cleanup_fd int dir = open_notices(run_fd);
+	name_notice(name, sizeof(name), uid);
+	if (dir >= 0)
+		unlinkat(dir, name, 0);
 }

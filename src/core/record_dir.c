@@ -208,3 +208,26 @@ ssize_t sb_session_list(int user_fd, uint32_t **ret)
 {
 	return list_numbers(user_fd, "sessions", "", ret);
 }
+
+static int open_monitor(int run_fd)
+{
+	int fd = openat(run_fd, "monitor", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	return fd < 0 ? -errno : fd;
+}
+
+int sb_monitor_lock(int run_fd)
+{
+	cleanup_fd int fd = open_monitor(run_fd);
+	if (fd < 0)
+		return fd;
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return errno == EWOULDBLOCK ? -EBUSY : -errno;
+	return sb_steal_fd(&fd);
+}
+
+/* Shared, so that two who ask at once do not take each other for it. */
+bool sb_monitor_runs(int run_fd)
+{
+	cleanup_fd int fd = open_monitor(run_fd);
+	return fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
+}

@@ -236,3 +236,15 @@ int sb_utmp_history(const struct sb_utmp_login *login, uint64_t since, int scrat
 	bury(&u);
 	return r < 0 ? r : append(fd, &u);
 }
+
+void sb_utmp_terminals(int scratch_utmp_fd, void (*each)(const char *line, void *ctx), void *ctx)
+{
+	char line[LINE_SIZE + 1];
+	struct utmp u;
+	for (off_t at = 0; pread(scratch_utmp_fd, &u, sizeof(u), at) == sizeof(u);
+	     at += (off_t)sizeof(u)) {
+		snprintf(line, sizeof(line), "%.*s", (int)LINE_SIZE, u.ut_line);
+		if (u.ut_type == USER_PROCESS && *line)
+			each(line, ctx);
+	}
+}

@@ -102,7 +102,7 @@ static void fill_reply(struct sb_answer *answer)
 	reply->flags |= grant->ticket >= 0 ? SB_REPLY_TICKET : 0;
 	reply->n_groups = (uint32_t)grant->n_groups;
 	memcpy(reply->groups, grant->groups, grant->n_groups * sizeof(grant->groups[0]));
-	say(answer, SB_VERDICT_CONTAIN, "", "");
+	say(answer, SB_VERDICT_CONTAIN, grant->notice, "");
 	sb_answer_note(answer);
 	tell_rescue(answer);
 }

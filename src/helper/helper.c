@@ -9,6 +9,7 @@
  *   sessbox-helper hold     holds the delegated cgroup; run by sessbox-tenants.service
  *   sessbox-helper release  takes down what outlives tenants; before removal from the system
  *   sessbox-helper expire   ends limits whose time is up
+ *   sessbox-helper wait     starts what does that in time; when the monitor has ended
  *   sessbox-helper --steps  lists the steps of a login
  */
 #include <errno.h>
@@ -216,6 +217,22 @@ static int expire(void)
 	return r < 0;
 }
 
+/* The monitor has ended: what it would have waited for gets a process that waits. */
+static int wait_instead(void)
+{
+	struct sb_err err = { 0 };
+	uint64_t next = 0;
+	sb_log_open("sessbox-helper");
+	int r = sb_ns_enter_host(&err);
+	if (r == 0)
+		r = sb_limits_next(&next, &err);
+	if (r == 0 && next && (r = sb_limits_watch(next)) < 0)
+		sb_fail(&err, r, "start the timer");
+	if (r < 0)
+		sb_log(LOG_ERR, "limits that end: %s", err.msg);
+	return r < 0;
+}
+
 static int list_steps(void)
 {
 	for (size_t t = 0; t < sb_session_tables_n; t++)
@@ -229,10 +246,8 @@ static const struct {
 	const char *name;
 	int (*run)(void);
 } modes[] = {
-	{ "hold", hold },
-	{ "release", release },
-	{ "expire", expire },
-	{ "--steps", list_steps },
+	{ "hold", hold },	  { "release", release },    { "expire", expire },
+	{ "wait", wait_instead }, { "--steps", list_steps },
 };
 
 int main(int argc, char **argv)
@@ -249,6 +264,6 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < SB_ARRAY_SIZE(modes); i++)
 		if (argc == 2 && strcmp(argv[1], modes[i].name) == 0)
 			return modes[i].run();
-	fprintf(stderr, "usage: sessbox-helper [hold|release|expire|--steps]\n");
+	fprintf(stderr, "usage: sessbox-helper [hold|release|expire|wait|--steps]\n");
 	return 2;
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gc.h"
 #include "sessbox/container.h"
 #include "sessbox/io.h"
 #include "sessctl.h"
@@ -51,28 +52,36 @@ static void tell(uid_t uid, const struct stock *before, const struct stock *afte
 			printf("removed container %u of uid %u\n", before->containers[i], uid);
 }
 
-static int collect(int run, uid_t uid)
+int ctl_gc_user(int run_fd, uid_t uid)
 {
 	cleanup_stock struct stock before = { 0 }, after = { 0 };
 	struct sb_err err = { 0 };
-	take_stock(run, uid, &before);
+	take_stock(run_fd, uid, &before);
 	int r = sb_user_collect(uid, sb_now_ms() + COLLECT_MS, &err);
-	take_stock(run, uid, &after);
+	take_stock(run_fd, uid, &after);
 	tell(uid, &before, &after);
 	if (r > 0)
 		printf("removed cgroup and records of uid %u\n", uid);
 	return r < 0 ? ctl_fail(CTL_FAILED, "uid %u: %s", uid, err.msg) : CTL_OK;
 }
 
-/* Cgroups whose records are gone: a run directory that was wiped. */
-static int collect_orphans(int run, const uid_t *known, ssize_t n_known)
+static bool has_uid(const uid_t *uids, ssize_t n, uid_t uid)
+{
+	for (ssize_t i = 0; i < n; i++)
+		if (uids[i] == uid)
+			return true;
+	return false;
+}
+
+int ctl_gc_orphans(int run_fd)
 {
 	cleanup_cgroup struct sb_cgroup *cg = NULL;
-	cleanup_free uid_t *uids = NULL;
+	cleanup_free uid_t *uids = NULL, *known = NULL;
 	int status = CTL_OK;
 	ssize_t n = sb_cgroup_open(NULL, &cg, NULL) < 0 ? 0 : sb_cgroup_tenants(cg, &uids);
+	ssize_t n_known = sb_user_list(run_fd, &known);
 	for (ssize_t i = 0; i < n; i++)
-		if (!has(known, n_known, uids[i]) && collect(run, uids[i]) != CTL_OK)
+		if (!has_uid(known, n_known, uids[i]) && ctl_gc_user(run_fd, uids[i]) != CTL_OK)
 			status = CTL_FAILED;
 	return status;
 }
@@ -91,8 +100,8 @@ int ctl_gc(const struct ctl_args *args)
 	int status =
 		sb_limits_expire(&err) < 0 ? ctl_fail(CTL_FAILED, "limits: %s", err.msg) : CTL_OK;
 	for (ssize_t i = 0; i < n; i++)
-		if (collect(run, uids[i]) != CTL_OK)
+		if (ctl_gc_user(run, uids[i]) != CTL_OK)
 			status = CTL_FAILED;
-	int orphans = collect_orphans(run, uids, n);
+	int orphans = ctl_gc_orphans(run);
 	return status != CTL_OK ? status : orphans;
 }

@@ -94,5 +94,6 @@ int ctl_freeze(const struct ctl_args *args);
 int ctl_thaw(const struct ctl_args *args);
 int ctl_terminate(const struct ctl_args *args);
 int ctl_gc(const struct ctl_args *args);
+int ctl_monitor(const struct ctl_args *args);
 
 #endif

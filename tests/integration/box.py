@@ -26,6 +26,7 @@ PAM = Path('/etc/pam.d/sshd')
 CONFIG = Path('/etc/security/sessbox.conf')
 DROP_INS = Path('/etc/security/sessbox.d')
 OVERRIDES = host.RUN / 'sessbox.d'  # what `limit --runtime` writes
+NOTICES = host.RUN / 'notices'  # what waits to be told at somebody's next login
 HELPER = host.HELPER
 FAULT_HELPER = TREE / 'build/test/sessbox-helper'
 FAULT = Path('/run/sessbox-fault')
@@ -208,8 +209,8 @@ def end():
     while CLIENTS:
         CLIENTS.pop().stop()
     FAULT.unlink(missing_ok=True)
-    for drop_in in [*DROP_INS.glob('*'), *OVERRIDES.glob('*')]:
-        drop_in.unlink()
+    for file in [*DROP_INS.glob('*'), *OVERRIDES.glob('*'), *NOTICES.glob('*')]:
+        file.unlink()
     begin(STATE['contained'])
     if not STATE['contained']:
         kill_users()

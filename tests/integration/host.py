@@ -17,7 +17,7 @@ RUN = Path('/run/sessbox')
 HELPER = Path('/usr/libexec/sessbox/sessbox-helper')  # stand-ins are mounted over it
 UTMP = struct.Struct('=hxxi32s4s32s256shhiii16s20s')
 USER_PROCESS = 7
-KEPT = ('ns', 'etc', 'lock', 'next', 'sessbox.d', 'timers')  # below RUN: what stays
+KEPT = ('ns', 'etc', 'lock', 'next', 'sessbox.d', 'timers', 'notices', 'monitor')  # below RUN: what stays
 TEST_UIDS = range(3001, 3200)  # users.py gives these to the tenants and their neighbours
 
 

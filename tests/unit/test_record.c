@@ -44,6 +44,26 @@ static int load_session(int dir, void *rec)
 	return sb_session_load(dir, "sessions", SESSION_ID, rec);
 }
 
+static int save_told(int dir, const void *rec)
+{
+	return sb_told_save(dir, rec);
+}
+
+static int load_told(int dir, void *rec)
+{
+	return sb_told_load(dir, rec);
+}
+
+static int save_notice(int dir, const void *rec)
+{
+	return sb_notice_save(dir, 7, rec);
+}
+
+static int load_notice(int dir, void *rec)
+{
+	return sb_notice_load(dir, 7, rec);
+}
+
 #define TEXT(type, member)                                                                         \
 	{                                                                                          \
 		offsetof(struct type, member), sizeof(((struct type *)0)->member)                  \
@@ -69,11 +89,27 @@ static const struct kind kinds[] = {
 	  save_session,
 	  load_session,
 	  "sessions/1633771873" },
+	{ "told",
+	  sizeof(struct sb_told_record),
+	  END(sb_told_record, class_hits),
+	  { { 0 } },
+	  save_told,
+	  load_told,
+	  "told" },
+	{ "notice",
+	  sizeof(struct sb_notice_record),
+	  END(sb_notice_record, text),
+	  { TEXT(sb_notice_record, text) },
+	  save_notice,
+	  load_notice,
+	  "notices/7" },
 };
 
 union any_record {
 	struct sb_container_record container;
 	struct sb_session_record session;
+	struct sb_told_record told;
+	struct sb_notice_record notice;
 	char bytes[sizeof(struct sb_container_record)];
 };
 

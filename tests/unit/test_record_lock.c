@@ -267,6 +267,24 @@ static void lock_against_removal(void **state)
 	drop_scratch(&s);
 }
 
+/* One at a time; it ends with whoever has it. */
+static void one_monitor(void **state)
+{
+	(void)state;
+	struct scratch s = make_scratch();
+	size_t fds = count_fds();
+	assert_false(sb_monitor_runs(s.fd));
+	int lock = sb_monitor_lock(s.fd);
+	assert_true(lock >= 0);
+	assert_true(sb_monitor_runs(s.fd));
+	assert_true(sb_monitor_runs(s.fd));
+	assert_int_equal(sb_monitor_lock(s.fd), -EBUSY);
+	close(lock);
+	assert_false(sb_monitor_runs(s.fd));
+	assert_int_equal(count_fds(), fds);
+	drop_scratch(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -279,6 +297,7 @@ int main(void)
 		cmocka_unit_test(waiter_survives_removal),
 		cmocka_unit_test(sweeps),
 		cmocka_unit_test(lock_against_removal),
+		cmocka_unit_test(one_monitor),
 	};
 	return cmocka_run_group_tests_name("record locks", tests, NULL, NULL);
 }

@@ -170,11 +170,41 @@ static void no_history(void **state)
 	close(fd);
 }
 
+static void note_line(const char *line, void *ctx)
+{
+	char *seen = ctx;
+	strcat(strcat(seen, line), ";");
+}
+
+/* Those in use alone, and a line that fills its field. */
+static void lists_terminals(void **state)
+{
+	static const char full[] = "pts/4567890123456789012345678901";
+	static const struct {
+		short type;
+		const char *line;
+		const char *seen;
+	} rows[] = {
+		{ USER_PROCESS, "pts/0", "pts/0;" },
+		{ DEAD_PROCESS, "pts/0", "" },
+		{ USER_PROCESS, "", "" },
+		{ USER_PROCESS, full, "pts/4567890123456789012345678901;" },
+	};
+	(void)state;
+	for (size_t i = 0; i < SB_ARRAY_SIZE(rows); i++) {
+		char seen[128] = "";
+		int fd = scratch_utmp(rows[i].type, rows[i].line);
+		sb_utmp_terminals(fd, note_line, seen);
+		close(fd);
+		assert_string_equal(seen, rows[i].seen);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(held_locks), TEST(logins_at_once), TEST(terminals),
-		TEST(history),	  TEST(no_history),
+		TEST(history),	  TEST(no_history),	TEST(lists_terminals),
 	};
 	return cmocka_run_group_tests_name("utmp locks", tests, own_files, NULL);
 }

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * Which terminals are a user's his sessions' records say: one that su or login was started on, by
+ * its name on the host; those that sshd made, by the scratch file that it wrote them into. The
+ * latter are in the container's devpts, which sshd's own process on the host has for its /dev/pts:
+ * nothing is looked up in the tenant's tree.
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "monitor.h"
+#include "sessbox/proc.h"
+#include "sessbox/record.h"
+#include "sessbox/service.h"
+#include "sessbox/str.h"
+#include "sessbox/sys.h"
+#include "sessbox/utmp.h"
+
+#define TEXT_MAX 256
+
+struct telling {
+	int dir; /* that the names are below */
+	const char *text;
+};
+
+/* One that is full, or has been stopped, gets nothing. */
+static void write_to(const struct telling *t, const char *name)
+{
+	const struct open_how how = { .flags = O_WRONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC,
+				      .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS |
+						 RESOLVE_NO_MAGICLINKS };
+	struct stat st;
+	cleanup_fd int node = openat(t->dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (node < 0 || fstat(node, &st) < 0 || !S_ISCHR(st.st_mode))
+		return;
+	cleanup_fd int tty = sys_openat2(t->dir, name, &how);
+	if (tty >= 0 && isatty(tty))
+		(void)!write(tty, t->text, strlen(t->text));
+}
+
+static void write_to_line(const char *line, void *ctx)
+{
+	if (strncmp(line, "pts/", 4) == 0 && line[4] &&
+	    strspn(line + 4, "0123456789") == strlen(line + 4))
+		write_to(ctx, line + 4);
+}
+
+/* The caller's, as long as he is who he was. */
+static int open_devpts(const struct sb_session_record *rec)
+{
+	const struct open_how how = { .flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC,
+				      .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS |
+						 RESOLVE_NO_MAGICLINKS };
+	char path[32];
+	struct sb_proc proc;
+	snprintf(path, sizeof(path), "/proc/%u/root", rec->caller);
+	cleanup_fd int root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (root < 0)
+		return -errno;
+	if (sb_proc_read((pid_t)rec->caller, &proc) < 0 || proc.start != rec->caller_start)
+		return -ESRCH;
+	int pts = sys_openat2(root, "dev/pts", &how);
+	return pts < 0 ? -errno : pts;
+}
+
+/* Where the host has no utmp there is no scratch file: all that there are in his devpts. */
+static void tell_all(struct telling *t)
+{
+	int fd = fcntl(t->dir, F_DUPFD_CLOEXEC, 3);
+	cleanup_dir DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	for (struct dirent *e; dir && (e = readdir(dir));)
+		if (isdigit((unsigned char)e->d_name[0]))
+			write_to(t, e->d_name);
+}
+
+static void tell_made(int user_fd, const struct sb_session_record *rec, const char *text)
+{
+	char name[48];
+	struct telling t = { open_devpts(rec), text };
+	if (t.dir < 0)
+		return;
+	snprintf(name, sizeof(name), "sessions/%u-utmp", rec->id);
+	cleanup_fd int scratch = openat(user_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (scratch >= 0)
+		sb_utmp_terminals(scratch, write_to_line, &t);
+	else if (errno == ENOENT)
+		tell_all(&t);
+	close(t.dir);
+}
+
+static void tell_brought(const struct sb_session_record *rec, const char *text)
+{
+	struct sb_proc proc;
+	cleanup_fd int dev = open("/dev", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	const struct telling t = { dev, text };
+	if (dev >= 0 && sb_proc_read((pid_t)rec->caller, &proc) == 0 &&
+	    proc.start == rec->caller_start)
+		write_to(&t, rec->terminal);
+}
+
+void ctl_tell(int user_fd, const char *text)
+{
+	char line[TEXT_MAX];
+	cleanup_free uint32_t *ids = NULL;
+	ssize_t n = sb_session_list(user_fd, &ids);
+	snprintf(line, sizeof(line), "\a\r\n%s\r\n", text);
+	for (ssize_t i = 0; i < n; i++) {
+		struct sb_session_record rec;
+		if (sb_session_load(user_fd, "sessions", ids[i], &rec) < 0)
+			continue;
+		if (*rec.terminal)
+			tell_brought(&rec, line);
+		else if (sb_service_has(sb_service_find(rec.service), SB_SERVICE_SCRATCH))
+			tell_made(user_fd, &rec, line);
+	}
+}
