@@ -21,15 +21,12 @@ typedef enum nss_status getpwnam_r_(const char *name, struct passwd *ret, char *
 typedef enum nss_status getgrnam_r_(const char *name, struct group *ret, char *buf, size_t size,
 				    int *error);
 
-/* What has been heard, from one source after the other. */
-struct inquiry {
-	const char *user;
-	gid_t gid;
-	const char *group;
-	gid_t wanted;
-	bool failed;	/* a source has not answered */
-	bool has_user;	/* one of those that have answered knows him */
-	bool has_group; /* and the group */
+#define SOURCES_MAX 16
+
+struct source {
+	const char *name;
+	void *library; /* NULL: not there, or the files */
+	bool answers;
 };
 
 /*
@@ -69,69 +66,94 @@ static bool is_found(enum nss_status status, int error)
 	return status == NSS_STATUS_SUCCESS || (status == NSS_STATUS_TRYAGAIN && error == ERANGE);
 }
 
-static void *find(void *library, const char *source, const char *question)
+static void *find(const struct source *source, const char *question)
 {
 	char name[80];
-	return sb_format(name, sizeof(name), "_nss_%s_%s", source, question) < 0
+	return !source->library || sb_format(name, sizeof(name), "_nss_%s_%s", source->name,
+					     question) < 0
 		       ? NULL
-		       : dlsym(library, name);
+		       : dlsym(source->library, name);
 }
 
-static void note_known(struct inquiry *q, void *library, const char *source)
+static bool knows_user(const struct source *source, const char *user)
 {
-	getpwnam_r_ *passwd = (getpwnam_r_ *)find(library, source, "getpwnam_r");
-	getgrnam_r_ *group = (getgrnam_r_ *)find(library, source, "getgrnam_r");
+	getpwnam_r_ *question = (getpwnam_r_ *)find(source, "getpwnam_r");
 	struct passwd pw;
+	char buf[4096];
+	int error = 0;
+	return question && is_found(question(user, &pw, buf, sizeof(buf), &error), error);
+}
+
+static bool knows_group(const struct source *source, const char *group)
+{
+	getgrnam_r_ *question = (getgrnam_r_ *)find(source, "getgrnam_r");
 	struct group gr;
 	char buf[4096];
 	int error = 0;
-	if (passwd && is_found(passwd(q->user, &pw, buf, sizeof(buf), &error), error))
-		q->has_user = true;
-	error = 0;
-	if (group && is_found(group(q->group, &gr, buf, sizeof(buf), &error), error))
-		q->has_group = true;
+	return question && is_found(question(group, &gr, buf, sizeof(buf), &error), error);
 }
 
-/* 1: a member. Else 0, and what else was heard is noted; or a negative errno. */
-static int ask(struct inquiry *q, const char *source)
+/* Libraries are there by now, for libc has asked the same sources. What is not there knows nobody.
+ */
+static size_t load_sources(char *words, struct source *ret)
 {
-	char name[80];
+	char *save = NULL;
+	size_t n = 0;
+	for (char *word = strtok_r(words, " \t", &save); word && n < SOURCES_MAX;
+	     word = strtok_r(NULL, " \t", &save)) {
+		char library[80];
+		bool other = strcmp(word, "files") != 0 &&
+			     sb_format(library, sizeof(library), "libnss_%s.so.2", word) == 0;
+		ret[n++] =
+			(struct source){ .name = word,
+					 .library = other ? dlopen(library, RTLD_NOW | RTLD_LOCAL)
+							  : NULL };
+	}
+	return n;
+}
+
+/* 1: a member, 0: none that it says, or a negative errno. */
+static int ask(struct source *source, const char *user, gid_t gid, gid_t wanted)
+{
 	long start = 0, size = 64;
 	int error = 0;
-	/* libc has it loaded by now. One that is not there knows nobody. */
-	void *library = sb_format(name, sizeof(name), "libnss_%s.so.2", source) < 0
-				? NULL
-				: dlopen(name, RTLD_NOW | RTLD_LOCAL);
-	initgroups_dyn *list =
-		library ? (initgroups_dyn *)find(library, source, "initgroups_dyn") : NULL;
+	initgroups_dyn *list = (initgroups_dyn *)find(source, "initgroups_dyn");
+	cleanup_free gid_t *groups = list ? calloc((size_t)size, sizeof(*groups)) : NULL;
+	source->answers = true;
 	if (!list)
 		return 0;
-	cleanup_free gid_t *groups = calloc((size_t)size, sizeof(*groups));
 	if (!groups)
 		return -ENOMEM;
-	enum nss_status status = list(q->user, q->gid, &start, &size, &groups, -1, &error);
-	if (status != NSS_STATUS_SUCCESS && status != NSS_STATUS_NOTFOUND) {
-		q->failed = true;
-		return 0;
-	}
-	for (long i = 0; i < start; i++)
-		if (groups[i] == q->wanted)
+	enum nss_status status = list(user, gid, &start, &size, &groups, -1, &error);
+	source->answers = status == NSS_STATUS_SUCCESS || status == NSS_STATUS_NOTFOUND;
+	for (long i = 0; source->answers && i < start; i++)
+		if (groups[i] == wanted)
 			return 1;
-	note_known(q, library, source);
 	return 0;
+}
+
+/* Does what has not answered matter? Not if others have both the user and the group. */
+static int judge_failure(const struct source *sources, size_t n, const char *user,
+			 const char *group)
+{
+	bool failed = false, has_user = sb_user_is_local(user),
+	     has_group = sb_group_is_local(group);
+	for (size_t i = 0; i < n; i++)
+		failed = failed || !sources[i].answers;
+	for (size_t i = 0; failed && i < n; i++) {
+		if (!sources[i].answers)
+			continue;
+		has_user = has_user || knows_user(&sources[i], user);
+		has_group = has_group || knows_group(&sources[i], group);
+	}
+	return failed && !(has_user && has_group) ? -EHOSTDOWN : 0;
 }
 
 int sb_group_sources_ask(const char *user, gid_t gid, const char *group, gid_t wanted)
 {
-	struct inquiry q = { .user = user,
-			     .gid = gid,
-			     .group = group,
-			     .wanted = wanted,
-			     .has_user = sb_user_is_local(user),
-			     .has_group = sb_group_is_local(group) };
+	struct source sources[SOURCES_MAX];
 	cleanup_free char *words = NULL;
-	char *save = NULL;
-	if (q.has_user && q.has_group)
+	if (sb_user_is_local(user) && sb_group_is_local(group))
 		return 0;
 	int r = find_words("initgroups", &words);
 	if (r == 0 && !words)
@@ -139,9 +161,8 @@ int sb_group_sources_ask(const char *user, gid_t gid, const char *group, gid_t w
 	if (r < 0 || !words)
 		return r;
 	drop_others(words);
-	for (char *word = strtok_r(words, " \t", &save); word && r == 0;
-	     word = strtok_r(NULL, " \t", &save))
-		if (strcmp(word, "files") != 0)
-			r = ask(&q, word);
-	return r == 0 && q.failed && !(q.has_user && q.has_group) ? -EHOSTDOWN : r;
+	size_t n = load_sources(words, sources);
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = ask(&sources[i], user, gid, wanted);
+	return r == 0 ? judge_failure(sources, n, user, group) : r;
 }
