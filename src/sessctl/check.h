@@ -55,6 +55,9 @@ void ctl_check_lines(const struct sb_service *service, const struct ctl_pam_stac
 		     struct ctl_findings *findings);
 bool ctl_pam_is_ours(const struct ctl_pam_rule *rule);
 
+/* Does it say Contain=yes? */
+bool ctl_class_contains(const struct sb_class *class);
+
 /* The entry that has the last word in a class, or NULL. */
 const struct sb_entry *ctl_class_entry(const struct sb_class *class, const char *key);
 

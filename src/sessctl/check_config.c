@@ -91,7 +91,7 @@ static bool class_allows(const struct sb_class *class, const char *service, bool
 	return allowed;
 }
 
-static bool class_contains(const struct sb_class *class)
+bool ctl_class_contains(const struct sb_class *class)
 {
 	struct sb_settings set = { 0 };
 	const struct sb_entry *e = ctl_class_entry(class, "Contain");
@@ -101,7 +101,7 @@ static bool class_contains(const struct sb_class *class)
 static bool contains_somebody(const struct sb_config *config)
 {
 	for (size_t i = 0; i < config->n; i++)
-		if (class_contains(&config->classes[i]))
+		if (ctl_class_contains(&config->classes[i]))
 			return true;
 	return false;
 }
@@ -113,7 +113,7 @@ bool ctl_config_allows(const struct sb_config *config, const char *service)
 		if (strcmp(config->classes[i].name, "defaults") == 0)
 			base = class_allows(&config->classes[i], service, base);
 	for (size_t i = 0; config && i < config->n; i++) {
-		if (!class_contains(&config->classes[i]))
+		if (!ctl_class_contains(&config->classes[i]))
 			continue;
 		any = true;
 		some = some || class_allows(&config->classes[i], service, base);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Whose login hangs on a directory, though his account is the host's own. */
+/* Users and groups of a directory: what happens while it does not answer, or knows half. */
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -40,14 +40,27 @@ static bool is_member(const struct group *group, const struct sb_login *login)
 	return group->gr_gid == login->gid;
 }
 
+/* Is the group in /etc/group; and he in it? */
+static bool has_group(const struct ctl_host *host, const char *name, const struct sb_login *login,
+		      bool *ret_member)
+{
+	cleanup_file FILE *file = open_file(host, "etc/group");
+	const struct group *group;
+	while (file && (group = fgetgrent(file))) {
+		if (strcmp(group->gr_name, name) != 0)
+			continue;
+		*ret_member = login && is_member(group, login);
+		return true;
+	}
+	return false;
+}
+
 static int in_group(const struct sb_login *login, const char *name, void *ctx)
 {
 	struct alone *alone = ctx;
-	cleanup_file FILE *file = open_file(alone->host, "etc/group");
-	const struct group *group;
-	while (file && (group = fgetgrent(file)))
-		if (strcmp(group->gr_name, name) == 0)
-			return is_member(group, login);
+	bool member;
+	if (has_group(alone->host, name, login, &member))
+		return member;
 	if (!*alone->group)
 		snprintf(alone->group, sizeof(alone->group), "%s", name);
 	return -ENOENT;
@@ -55,8 +68,9 @@ static int in_group(const struct sb_login *login, const char *name, void *ctx)
 
 static bool in_local_group(const struct sb_login *login, const char *name)
 {
-	struct alone alone = { .host = ((struct alone *)login->ctx)->host };
-	return in_group(login, name, &alone) == 1;
+	const struct alone *alone = login->ctx;
+	bool member;
+	return has_group(alone->host, name, login, &member) && member;
 }
 
 static bool logs_in(const struct passwd *pw)
@@ -79,10 +93,10 @@ static bool is_refused(struct alone *alone, const struct passwd *pw)
 	return sb_policy_resolve(alone->host->config, &login, &policy, NULL) == -ENOENT;
 }
 
-void ctl_check_directory(const struct ctl_host *host, struct ctl_findings *findings)
+static void check_accounts(const struct ctl_host *host, struct ctl_findings *findings)
 {
 	struct alone alone = { .host = host };
-	cleanup_file FILE *file = host->config ? open_file(host, "etc/passwd") : NULL;
+	cleanup_file FILE *file = open_file(host, "etc/passwd");
 	const struct passwd *pw;
 	char names[128] = "";
 	size_t n = 0, len = 0;
@@ -102,4 +116,49 @@ void ctl_check_directory(const struct ctl_host *host, struct ctl_findings *findi
 			 "local accounts "
 			 "cannot log in: %s%s",
 			 alone.group, names, n > NAMES_SHOWN ? ", ..." : "");
+}
+
+/* The first group that contains its members and is not in /etc/group, or NULL. */
+static const char *foreign_group(const struct ctl_host *host, const struct sb_class *class)
+{
+	const struct sb_strv *groups = &class->match.groups;
+	bool member;
+	for (size_t i = 0; i < groups->n; i++)
+		if (groups->v[i][0] != '!' && !has_group(host, groups->v[i], NULL, &member))
+			return groups->v[i];
+	return NULL;
+}
+
+/*
+ * A directory's client goes by its cache while the directory is away, and may have seen an account
+ * and not its groups: that reads as "in none". So it takes a class that needs no group.
+ */
+static void check_groups(const struct ctl_host *host, struct ctl_findings *findings)
+{
+	const struct sb_class *open = NULL;
+	const char *group = NULL;
+	for (size_t i = 0; i < host->config->n; i++) {
+		const struct sb_class *class = &host->config->classes[i];
+		if (!ctl_class_contains(class))
+			continue;
+		if (class->match.uids.n > 0 || strcmp(class->name, SB_CLASS_DEFAULTS) == 0)
+			return;
+		if (!open && (group = foreign_group(host, class)))
+			open = class;
+	}
+	if (open)
+		ctl_find(findings, CTL_WARNING,
+			 "contain the directory's users by MatchUIDs=, and leave groups out with "
+			 "MatchGroups=!, see sessbox.conf(5)",
+			 "[%s] contains by group '%s', which is not in /etc/group: a user whom a "
+			 "directory's cache knows without his groups is not contained",
+			 open->name, group);
+}
+
+void ctl_check_directory(const struct ctl_host *host, struct ctl_findings *findings)
+{
+	if (!host->config)
+		return;
+	check_accounts(host, findings);
+	check_groups(host, findings);
 }

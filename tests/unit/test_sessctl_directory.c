@@ -20,21 +20,35 @@ static const char group[] = "root:x:0:\nsudo:x:27:ops\npupils:x:1500:ann\nann:x:
 #define STUDENTS "[students]\nMatchGroups=students\nContain=yes\n"
 #define ADMINS "[admins]\nMatchGroups=sudo\nContain=no\n"
 
+/* What follows the words in the one finding that has them; NULL: there is none. */
+static void expect(const struct ctl_findings *findings, const char *words, const char *rest)
+{
+	const char *said = NULL;
+	for (size_t i = 0; i < findings->n; i++)
+		said = said ? said : strstr(findings->v[i].what, words);
+	if (!said != !rest || (said && strncmp(said + strlen(words), rest, strlen(rest)) != 0))
+		fail_msg("'%s' instead of '%s'", said ? said : "nothing", rest ? rest : "nothing");
+}
+
 static void accounts(void **state)
 {
 	static const struct {
 		const char *config;
-		const char *names; /* NULL: nothing to say */
+		const char *names; /* local ones that hang on it; NULL: nothing to say */
+		const char *group;
 	} cases[] = {
-		{ "", NULL },
-		{ PUPILS, NULL },
-		{ STUDENTS, "log in: ops, ann" },
-		{ STUDENTS ADMINS, "log in: ann" },
-		{ ADMINS STUDENTS, "log in: ops, ann" },
-		{ STUDENTS "[admins]\nMatchUsers=ops ann\nContain=no\n", NULL },
-		{ STUDENTS "[admins]\nMatchUIDs=1000-1999\nContain=no\n", "log in: ops, ann" },
-		{ "[students]\nMatchUIDs=10000-19999\nMatchGroups=!staff\nContain=yes\n", NULL },
-		{ PUPILS "[t]\nMatchGroups=students\nTasksMax=9\n", "log in: ann" },
+		{ "", NULL, NULL },
+		{ PUPILS, NULL, NULL },
+		{ STUDENTS, "ops, ann", "'students'" },
+		{ STUDENTS ADMINS, "ann", "'students'" },
+		{ ADMINS STUDENTS, "ops, ann", "'students'" },
+		{ STUDENTS "[admins]\nMatchUsers=ops ann\nContain=no\n", NULL, "'students'" },
+		{ STUDENTS "[admins]\nMatchUIDs=1000-1999\nContain=no\n", "ops, ann",
+		  "'students'" },
+		{ "[students]\nMatchUIDs=10000-19999\nMatchGroups=!staff\nContain=yes\n", NULL,
+		  NULL },
+		{ "[Defaults]\nContain=yes\n" STUDENTS, "ops, ann", NULL },
+		{ PUPILS "[t]\nMatchGroups=students\nTasksMax=9\n", "ann", NULL },
 	};
 	(void)state;
 	for (size_t i = 0; i < SB_ARRAY_SIZE(cases); i++) {
@@ -48,9 +62,8 @@ static void accounts(void **state)
 		write_text(&t, "etc/group", group);
 		const struct ctl_host host = { .root = t.fd, .config = config };
 		ctl_check_directory(&host, &findings);
-		assert_int_equal(findings.n, cases[i].names != NULL);
-		if (findings.n && !strstr(findings.v[0].what, cases[i].names))
-			fail_msg("case %zu: %s", i, findings.v[0].what);
+		expect(&findings, "log in: ", cases[i].names);
+		expect(&findings, "contains by group ", cases[i].group);
 		ctl_findings_clear(&findings);
 		sb_config_free(config);
 		drop_tree(&t);
