@@ -96,7 +96,7 @@ def the_last_logout_leaves_nothing():
 
 @case(2)
 def a_login_while_it_ends_gets_a_new_container():
-    box.config(tenants={'TimeoutStopSec': '5'})
+    box.config(tenants={'TimeoutStopSec': f'{5 * host.SLOW:.0f}'})
     first = box.held('alice', f'{STUBBORN} readlink /proc/self/ns/pid; exec cat')
     old = box.line(first).strip()
     box.leave(first)
