@@ -508,7 +508,8 @@ def a_full_container_that_ends_lets_the_next_one_begin():
     config(TasksMax='12', TimeoutStopSec='3')
     before = host.snapshot()
     # A shell that cannot fork waits and tries again, and in the end gives up with a status of its own.
-    box.ssh('alice', 'for i in $(seq 14); do setsid sh -c "trap : TERM HUP; while :; do sleep 614; done" & '
+    # None of the others forks: one that may not would end, and with all of them the container.
+    box.ssh('alice', 'for i in $(seq 14); do setsid sh -c "trap \'\' TERM HUP; exec sleep 614" & '
                      'done >/dev/null 2>&1 </dev/null; sleep 1')
     host.wait_for('retiring', lambda: box.the_container('alice')['state'] == 'retiring')
     assert box.ssh('alice', 'echo in', timeout=20) == (0, 'in\n', '')
