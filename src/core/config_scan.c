@@ -37,28 +37,6 @@ static bool is_name(const char *text, const char *more)
 	return *text == '\0';
 }
 
-const char *sb_config_scan_value(const char *value)
-{
-	size_t len = strlen(value);
-	if (value[0] == '"' || value[0] == '\'') {
-		const char *end = strchr(value + 1, value[0]);
-		if (!end)
-			return "the closing quote is missing";
-		if (end[1])
-			return "nothing may follow the closing quote (a blank within a name is "
-			       "\\x20)";
-		if (memchr(value, '\\', len))
-			return "no backslash may stand in a quoted value";
-		return NULL;
-	}
-	if (len > 0 && value[len - 1] == '\\')
-		return "a line cannot be continued by a backslash";
-	if (strpbrk(value, "#;"))
-		return "an unquoted # or ; would end the value: quote the whole value, or give the "
-		       "comment its own line";
-	return NULL;
-}
-
 static int push(struct scanner *s, const struct sb_scan_line *line)
 {
 	struct sb_scan *out = s->out;

@@ -248,6 +248,28 @@ void sb_settings_clear(struct sb_settings *settings)
 	*settings = (struct sb_settings){ 0 };
 }
 
+const char *sb_config_scan_value(const char *value)
+{
+	size_t len = strlen(value);
+	if (value[0] == '"' || value[0] == '\'') {
+		const char *end = strchr(value + 1, value[0]);
+		if (!end)
+			return "the closing quote is missing";
+		if (end[1])
+			return "nothing may follow the closing quote (a blank within a name is "
+			       "\\x20)";
+		if (memchr(value, '\\', len))
+			return "no backslash may stand in a quoted value";
+		return NULL;
+	}
+	if (len > 0 && value[len - 1] == '\\')
+		return "a line cannot be continued by a backslash";
+	if (strpbrk(value, "#;"))
+		return "an unquoted # or ; would end the value: quote the whole value, or give the "
+		       "comment its own line";
+	return NULL;
+}
+
 int sb_config_check_value(const struct sb_key *key, const char *text, struct sb_err *err)
 {
 	union {
