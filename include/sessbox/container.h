@@ -158,10 +158,10 @@ int sb_user_freeze(uid_t uid, bool on, int64_t deadline, struct sb_err *err);
 
 /*
  * Ends what `sessctl limit --for` has set and whose time is up: its files go, and limits in force
- * that are no longer what the configuration says are set anew, for every user. The first error,
- * or 0.
+ * that are no longer what the configuration says are set anew, for every user. told
+ * hears of each file that went. The first error, or 0.
  */
-int sb_limits_expire(struct sb_err *err);
+int sb_limits_expire(void (*told)(const char *sentence), struct sb_err *err);
 
 /*
  * When it has to be done next, in seconds since the epoch: 0 = never. A moment that is past and of

@@ -10,6 +10,7 @@
 #include "container_internal.h"
 #include "sessbox/group.h"
 #include "sessbox/io.h"
+#include "sessbox/parse.h"
 #include "sessbox/str.h"
 
 #define LOCK_MS 5000
@@ -17,6 +18,7 @@
 struct refreshing {
 	int run;
 	uid_t uid;
+	void (*told)(const char *sentence);
 	struct sb_user_dir user;
 	struct sb_config *config;
 	struct sb_policy *policy;
@@ -26,6 +28,15 @@ static bool has_ended(const struct sb_class *class, uid_t *ret_uid)
 {
 	uint64_t until = sb_class_until(class);
 	return sb_class_is_for(class, ret_uid) && until && until <= (uint64_t)time(NULL);
+}
+
+static void tell_end(const struct refreshing *r, uint64_t until)
+{
+	char when[SB_UTC_MAX], sentence[96];
+	sb_print_utc(when, sizeof(when), until);
+	snprintf(sentence, sizeof(sentence), "the limits that uid %u had until %s have ended",
+		 r->uid, when);
+	r->told(sentence);
 }
 
 /* Only the file that `sessctl limit --for` writes: elsewhere a section is somebody's own. */
@@ -39,8 +50,8 @@ static void remove_ended(const struct refreshing *r)
 			continue;
 		cleanup_fd int dir = open(SB_CONFIG_DIR "/" SB_CONFIG_DROPINS,
 					  O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-		if (dir >= 0)
-			unlinkat(dir, name, 0);
+		if (dir >= 0 && unlinkat(dir, name, 0) == 0)
+			tell_end(r, sb_class_until(&r->config->classes[i]));
 	}
 }
 
@@ -128,34 +139,35 @@ static int refresh_locked(struct refreshing *r, struct sb_err *err)
 	return e;
 }
 
-static int refresh(int run, uid_t uid, struct sb_err *err)
+static int refresh(struct refreshing *r, struct sb_err *err)
 {
-	struct refreshing r = { .run = run, .uid = uid };
-	int e = sb_user_lock(run, uid, sb_now_ms() + LOCK_MS, &r.user, err);
+	int e = sb_user_lock(r->run, r->uid, sb_now_ms() + LOCK_MS, &r->user, err);
 	if (e < 0)
 		return e;
-	e = refresh_locked(&r, err);
-	sb_policy_free(r.policy);
-	sb_config_free(r.config);
-	sb_user_close(&r.user);
+	e = refresh_locked(r, err);
+	sb_policy_free(r->policy);
+	sb_config_free(r->config);
+	sb_user_close(&r->user);
 	return e;
 }
 
 /* One that cannot be refreshed must not keep the others from it. */
-static void refresh_noted(int run, uid_t uid, int *failed, struct sb_err *err)
+static void refresh_noted(const struct refreshing *all, uid_t uid, int *failed, struct sb_err *err)
 {
+	struct refreshing one = { .run = all->run, .told = all->told, .uid = uid };
 	struct sb_err why = { 0 };
-	int r = refresh(run, uid, &why);
-	if (r < 0 && *failed == 0 && err)
+	int e = refresh(&one, &why);
+	if (e < 0 && *failed == 0 && err)
 		*err = why;
-	*failed = *failed ? *failed : r;
+	*failed = *failed ? *failed : e;
 }
 
-int sb_limits_expire(struct sb_err *err)
+int sb_limits_expire(void (*told)(const char *sentence), struct sb_err *err)
 {
 	cleanup_config struct sb_config *config = NULL;
 	cleanup_free uid_t *uids = NULL;
 	cleanup_fd int run = sb_run_open(err);
+	const struct refreshing all = { .run = run, .told = told };
 	int r = run < 0 ? run : sb_config_load(NULL, NULL, &config, err);
 	if (r < 0)
 		return r;
@@ -163,13 +175,13 @@ int sb_limits_expire(struct sb_err *err)
 		const struct sb_class *class = &config->classes[i];
 		uid_t uid;
 		if (has_ended(class, &uid))
-			refresh_noted(run, uid, &r, err);
+			refresh_noted(&all, uid, &r, err);
 		if (sb_class_is_for(class, &uid) && sb_class_until(class) > (uint64_t)time(NULL))
 			sb_timer_ensure(run, sb_class_until(class));
 	}
 	ssize_t n = sb_user_list(run, &uids);
 	for (ssize_t i = 0; i < n; i++)
-		refresh_noted(run, uids[i], &r, err);
+		refresh_noted(&all, uids[i], &r, err);
 	return r;
 }
 

@@ -204,6 +204,11 @@ static int release(void)
 	return r < 0;
 }
 
+static void log_end(const char *sentence)
+{
+	sb_log(LOG_NOTICE, "%s", sentence);
+}
+
 /* Limits that have ended; run by a timer, with nobody to read what it says. */
 static int expire(void)
 {
@@ -211,7 +216,7 @@ static int expire(void)
 	sb_log_open("sessbox-helper");
 	int r = sb_ns_enter_host(&err);
 	if (r == 0)
-		r = sb_limits_expire(&err);
+		r = sb_limits_expire(log_end, &err);
 	if (r < 0)
 		sb_log(LOG_ERR, "limits that end: %s", err.msg);
 	return r < 0;

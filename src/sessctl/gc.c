@@ -86,6 +86,11 @@ int ctl_gc_orphans(int run_fd)
 	return status;
 }
 
+static void tell_end(const char *sentence)
+{
+	puts(sentence);
+}
+
 int ctl_gc(const struct ctl_args *args)
 {
 	cleanup_free uid_t *uids = NULL;
@@ -97,8 +102,9 @@ int ctl_gc(const struct ctl_args *args)
 	ssize_t n = sb_user_list(run, &uids);
 	if (n < 0)
 		return ctl_fail(CTL_FAILED, "list the users: %s", strerror((int)-n));
-	int status =
-		sb_limits_expire(&err) < 0 ? ctl_fail(CTL_FAILED, "limits: %s", err.msg) : CTL_OK;
+	int status = sb_limits_expire(tell_end, &err) < 0
+			     ? ctl_fail(CTL_FAILED, "limits: %s", err.msg)
+			     : CTL_OK;
 	for (ssize_t i = 0; i < n; i++)
 		if (ctl_gc_user(run, uids[i]) != CTL_OK)
 			status = CTL_FAILED;

@@ -95,12 +95,18 @@ static int64_t read_configuration(struct monitor *m)
 	return CTL_NEVER;
 }
 
+static void say_end(const char *sentence)
+{
+	printf("%s\n", sentence);
+}
+
 /* Too early, when it was the clock that was set. */
 static int64_t expire(struct monitor *m)
 {
 	struct sb_err err = { 0 };
 	uint64_t next = 0, now = (uint64_t)time(NULL);
-	if (sb_limits_next(&next, NULL) == 0 && next && next <= now && sb_limits_expire(&err) < 0)
+	if (sb_limits_next(&next, NULL) == 0 && next && next <= now &&
+	    sb_limits_expire(say_end, &err) < 0)
 		ctl_warn("limits that end: %s", err.msg);
 	if (sb_limits_next(&next, NULL) == 0)
 		set_timer(m, next && next <= now ? now + AGAIN_SEC : next);

@@ -2,6 +2,7 @@
 """10. What outlives a logout, and what ends a session or keeps it out."""
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import time
@@ -531,6 +532,7 @@ def a_limit_for_a_while_ends_by_itself():
     config(TasksMax='50')
     before = host.snapshot()
     seconds = 4 * host.SLOW
+    mark = host.log_mark()
     with box.session('alice'):
         limited('TasksMax=70', '--for', f'{seconds:.0f}s')
         assert host.tasks_max('alice') == 70
@@ -539,6 +541,7 @@ def a_limit_for_a_while_ends_by_itself():
         assert box.the_container('alice')['until'] and box.the_session('alice')['until']
         host.wait_for('the end', lambda: host.tasks_max('alice') == 50, 3 * seconds)
         host.wait_for('the file is gone', lambda: not FOR.exists())
+        host.log_has(mark, r'the limits that uid 3001 had until 20\d\d-.*Z have ended')
         assert box.the_container('alice')['until'] is None
     ended(before)
 
@@ -581,7 +584,7 @@ def without_its_timer_gc_ends_it():
         for pid in timers():
             os.kill(pid, signal.SIGKILL)
         time.sleep(3)
-        assert box.sessctl('gc').rc == 0
+        assert re.fullmatch('the limits that uid 3001 had until .*Z have ended\n', box.sessctl('gc').out)
         assert host.tasks_max('alice') == 50 and not FOR.exists()
 
 

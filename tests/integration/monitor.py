@@ -17,6 +17,7 @@ from life import FOR, limited, timers, timers_end
 from services import contains, bash
 
 UNIT = 'sessbox-monitor'
+SAID = box.DIR / 'monitor-said'
 HELPER = str(host.HELPER)
 KILLED = r'A process of yours was killed: MemoryMax=64M was used up\. See: sessctl limit alice\r+\n'
 REFUSED = r'New processes of yours were refused: TasksMax=30 was used up\. See: sessctl limit alice\r+\n'
@@ -40,7 +41,13 @@ def started():
     if host.IN_VM:
         box.run('systemctl', 'start', UNIT)
         return None
-    return subprocess.Popen(['sessctl', 'monitor'], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    with SAID.open('ab') as out:
+        return subprocess.Popen(['sessctl', 'monitor'], stdin=subprocess.DEVNULL, stdout=out)
+
+
+def ends_said():
+    text = box.run('journalctl', '-b', '-u', UNIT, '--no-pager').out if host.IN_VM else SAID.read_text()
+    return text.count('the limits that uid 3001 had until 20')
 
 
 def stopped(process):
@@ -329,10 +336,12 @@ def it_sleeps_while_nobody_is_in():
 def a_limit_ends_by_the_monitor_alone():
     config()
     with box.session('alice'), monitor():
+        before = ends_said()
         limited('TasksMax=70', '--for', f'{4 * host.SLOW:.0f}s')
         assert host.tasks_max('alice') == 70 and not timers()
         host.wait_for('the end', lambda: host.tasks_max('alice') == 30, 12)
         host.wait_for('the file is gone', lambda: not FOR.exists())
+        host.wait_for('it says so', lambda: ends_said() == before + 1)
 
 
 @case(20)
