@@ -3,15 +3,19 @@
 /*
  *   bare create USER SPEC NOTHING    a container and one process in it, as (c) of the table
  *   bare join PID FLAGS NOTHING      one more process into the container of init PID, as (c2)
+ *   bare hold USER SPEC N            N containers at once, until standard input ends
+ *   bare hold-empty USER SPEC N      the same, but nothing is mounted in them
  *
- * Prints nanoseconds. NOTHING is the program whose start counts; USER has a session. SPEC names the
- * cgroups: lines "group DIRECTORY FILE-TO-ENTER" and "set FILE VALUE", below our group's name.
+ * The first two print nanoseconds, the others "ready". NOTHING is the program whose start counts;
+ * USER has a session. SPEC names the cgroups: lines "group BASE FILE-TO-ENTER" and
+ * "set BASE FILE VALUE"; our group is below each base.
  */
 #include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -23,18 +27,20 @@
 static struct {
 	struct {
 		char base[PATH_MAX];
-		char group[PATH_MAX]; /* ours */
-		char file[64];	      /* that takes a "0" */
+		char file[64]; /* that takes a "0" */
 		bool v2;
 	} groups[BARE_GROUPS_MAX];
 	size_t n_groups;
+	char group[32]; /* its name in each of them */
 	struct {
-		char file[PATH_MAX];
+		char base[PATH_MAX];
+		char file[64]; /* in our group */
 		char value[128];
 	} limits[BARE_LIMITS_MAX];
 	size_t n_limits;
 	struct bare_plan plan;
 	char *nothing;
+	bool empty;
 	int64_t *joined; /* shared with the child that joins */
 } bare;
 
@@ -44,25 +50,31 @@ static void add_group(const char *base, const char *file)
 	if (i >= BARE_GROUPS_MAX)
 		die("too many hierarchies");
 	snprintf(bare.groups[i].base, PATH_MAX, "%s", base);
-	snprintf(bare.groups[i].group, PATH_MAX, "%s/" BARE_GROUP, base);
 	snprintf(bare.groups[i].file, sizeof(bare.groups[i].file), "%s", file);
 	bare.groups[i].v2 = strcmp(file, "cgroup.procs") == 0;
 }
 
+static void add_limit(const char *base, const char *file, const char *value)
+{
+	size_t i = bare.n_limits++;
+	if (i >= BARE_LIMITS_MAX)
+		die("too many limits");
+	snprintf(bare.limits[i].base, PATH_MAX, "%s", base);
+	snprintf(bare.limits[i].file, sizeof(bare.limits[i].file), "%s", file);
+	snprintf(bare.limits[i].value, sizeof(bare.limits[i].value), "%s", value);
+}
+
 static void read_spec(const char *path)
 {
-	char line[PATH_MAX + 256], a[PATH_MAX], b[128];
+	char line[PATH_MAX + 256], a[PATH_MAX], b[64], c[128];
 	FILE *f = fopen(path, "re");
 	if (!f)
 		die(path);
 	while (fgets(line, sizeof(line), f)) {
-		if (sscanf(line, "group %4095s %127s", a, b) == 2) {
+		if (sscanf(line, "group %4095s %63s", a, b) == 2) {
 			add_group(a, b);
-		} else if (sscanf(line, "set %4095s %127[^\n]", a, b) == 2) {
-			if (bare.n_limits >= BARE_LIMITS_MAX)
-				die("too many limits");
-			memcpy(bare.limits[bare.n_limits].file, a, sizeof(a));
-			memcpy(bare.limits[bare.n_limits++].value, b, sizeof(b));
+		} else if (sscanf(line, "set %4095s %63s %127[^\n]", a, b, c) == 3) {
+			add_limit(a, b, c);
 		}
 	}
 	fclose(f);
@@ -83,6 +95,13 @@ static void start_nothing(void)
 		die(bare.nothing);
 }
 
+static const char *group_path(const char *base, const char *file)
+{
+	static char path[PATH_MAX + 128];
+	snprintf(path, sizeof(path), "%s/%s/%s", base, bare.group, file);
+	return path;
+}
+
 static void put(const char *file, const char *value)
 {
 	int fd = open(file, O_WRONLY | O_CLOEXEC);
@@ -94,10 +113,10 @@ static void put(const char *file, const char *value)
 static void make_groups(void)
 {
 	for (size_t i = 0; i < bare.n_groups; i++)
-		if (mkdir(bare.groups[i].group, 0755) < 0)
-			die(bare.groups[i].group);
+		if (mkdir(group_path(bare.groups[i].base, ""), 0755) < 0)
+			die(bare.groups[i].base);
 	for (size_t i = 0; i < bare.n_limits; i++)
-		put(bare.limits[i].file, bare.limits[i].value);
+		put(group_path(bare.limits[i].base, bare.limits[i].file), bare.limits[i].value);
 }
 
 /* How to get into a group: a directory to be cloned into (v2), and files to write to (v1). */
@@ -148,7 +167,7 @@ static pid_t clone_into(const struct entry *entry, struct clone_args *args)
 static int make_cgroup_namespace(void)
 {
 	struct clone_args args = { .flags = CLONE_FILES, .exit_signal = SIGCHLD };
-	const struct entry entry = open_entry(BARE_GROUP);
+	const struct entry entry = open_entry(bare.group);
 	int status;
 	pid_t pid = clone_into(&entry, &args);
 	if (pid == 0) {
@@ -169,7 +188,8 @@ static void become_init(const struct entry *entry, int cgroup_ns, int said)
 	    sethostname(bare.plan.hostname, strlen(bare.plan.hostname)) < 0)
 		die("become init");
 	setsid();
-	bare_tree_build(&bare.plan);
+	if (!bare.empty)
+		bare_tree_build(&bare.plan);
 	if (write(said, "1", 1) != 1)
 		die("say so");
 	for (;;)
@@ -222,11 +242,16 @@ static void join(int pidfd, int flags)
 static void remove_groups(void)
 {
 	for (size_t i = 0; i < bare.n_groups; i++)
-		while (rmdir(bare.groups[i].group) < 0) {
+		while (rmdir(group_path(bare.groups[i].base, "")) < 0) {
 			if (errno != EBUSY)
-				die(bare.groups[i].group);
+				die(bare.groups[i].base);
 			usleep(1000);
 		}
+}
+
+static void name_group(unsigned long i)
+{
+	snprintf(bare.group, sizeof(bare.group), BARE_GROUP "%lu", i);
 }
 
 static int create(const char *user, const char *spec)
@@ -235,6 +260,7 @@ static int create(const char *user, const char *spec)
 	    flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWCGROUP;
 	read_spec(spec);
 	bare_plan_make(user, &bare.plan);
+	snprintf(bare.group, sizeof(bare.group), BARE_GROUP);
 	int64_t from = now_ns();
 	start_nothing();
 	pid_t init = make_container(&pidfd);
@@ -260,10 +286,60 @@ static int join_again(pid_t init, int flags)
 	return 0;
 }
 
+/* By a process of its own, with which the descriptors go; init is then a child of ours. */
+static pid_t hold_one(void)
+{
+	int pidfd, told[2];
+	pid_t init = -1;
+	if (pipe2(told, O_CLOEXEC) < 0)
+		die("pipe");
+	pid_t pid = fork();
+	if (pid == 0) {
+		init = make_container(&pidfd);
+		_exit(write(told[1], &init, sizeof(init)) != sizeof(init));
+	}
+	close(told[1]);
+	if (read(told[0], &init, sizeof(init)) != sizeof(init) || waitpid(pid, NULL, 0) != pid)
+		die("hold a container");
+	close(told[0]);
+	return init;
+}
+
+static int hold(const char *user, const char *spec, unsigned long n, bool empty)
+{
+	char byte;
+	read_spec(spec);
+	bare.empty = empty;
+	bare_plan_make(user, &bare.plan);
+	pid_t *inits = calloc(n, sizeof(*inits));
+	if (!inits || prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
+		die("hold");
+	for (unsigned long i = 0; i < n; i++) {
+		name_group(i);
+		inits[i] = hold_one();
+	}
+	puts("ready");
+	fflush(stdout);
+	while (read(STDIN_FILENO, &byte, 1) > 0)
+		;
+	for (unsigned long i = 0; i < n; i++)
+		if (kill(inits[i], SIGKILL) < 0 || waitpid(inits[i], NULL, 0) < 0)
+			die("end a container");
+	for (unsigned long i = 0; i < n; i++) {
+		name_group(i);
+		remove_groups();
+	}
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	if (argc != 5)
-		die("usage: bare create USER SPEC NOTHING | bare join PID FLAGS NOTHING");
+		die("usage: bare create USER SPEC NOTHING | join PID FLAGS NOTHING | "
+		    "hold USER SPEC N | hold-empty USER SPEC N");
+	if (strncmp(argv[1], "hold", 4) == 0)
+		return hold(argv[2], argv[3], strtoul(argv[4], NULL, 10),
+			    strcmp(argv[1], "hold-empty") == 0);
 	bare.nothing = argv[4];
 	bare.joined = mmap(NULL, sizeof(*bare.joined), PROT_READ | PROT_WRITE,
 			   MAP_SHARED | MAP_ANONYMOUS, -1, 0);

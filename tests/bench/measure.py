@@ -205,20 +205,19 @@ def kib_of(file, names):
     return found
 
 
-def init_in_use(users):
-    """What the inits of the users have for themselves alone, page tables included."""
+def inits_in_use(inits):
+    """What these processes have for themselves alone, page tables included."""
     total = 0
-    for user in set(users):
-        init, _ = scene.container_of(user)
-        total += sum(kib_of(f'/proc/{init}/smaps_rollup', OWN).values())
-        total += sum(kib_of(f'/proc/{init}/status', OWN).values())
+    for pid in inits:
+        total += sum(kib_of(f'/proc/{pid}/smaps_rollup', OWN).values())
+        total += sum(kib_of(f'/proc/{pid}/status', OWN).values())
     return total
 
 
-def memory_in_use(users):
+def memory_in_use(inits):
     """KiB. The first kinds are the whole machine's, so what else runs on it shows."""
     used = {KINDS[k]: v for k, v in kib_of('/proc/meminfo', KINDS).items()}
-    used['init itself'] = init_in_use(users)
+    used['init itself'] = inits_in_use(inits)
     charged = 0
     for base in scene.hierarchies():
         for pattern in '*/memory.usage_in_bytes', '*/memory.current':
@@ -230,17 +229,31 @@ def memory_in_use(users):
 def with_sessions(users):
     with scene.session_of(users):
         time.sleep(0.5)
-        return memory_in_use(users)
+        return memory_in_use({scene.container_of(user)[0] for user in users})
+
+
+def with_bare(way):
+    with scene.bare_containers(way, SECOND, len(scene.IDLE)) as inits:
+        time.sleep(0.5)
+        return memory_in_use(inits)
 
 
 def measure_memory(repeats):
-    """As many sessions in one container as in one each: the difference is those containers, KiB."""
-    found = defaultdict(list)
+    """KiB for each container. Ours: as many sessions in one container as in one each; the difference
+    is those containers. Bare ones: with them and without."""
+    found = {name: defaultdict(list) for name in ('ours', 'hold', 'hold-empty')}
+
+    def add(name, many, one):
+        for kind, kib in many.items():
+            found[name][kind].append((kib - one[kind]) / len(scene.IDLE))
+
     for _ in range(repeats):
         one = with_sessions([SECOND] * (len(scene.IDLE) + 1))
-        many = with_sessions([SECOND, *scene.IDLE])
-        for kind, kib in many.items():
-            found[kind].append((kib - one[kind]) / len(scene.IDLE))
+        add('ours', with_sessions([SECOND, *scene.IDLE]), one)
+        with scene.session_of([SECOND]):  # whose directories a bare container shows
+            none = memory_in_use([])
+            for way in 'hold', 'hold-empty':
+                add(way, with_bare(way), none)
     return found
 
 

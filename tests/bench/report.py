@@ -7,8 +7,10 @@ import statistics
 import subprocess
 import time
 
+from scene import IDLE
+
 RESAMPLES = 2000
-IDLE_KIB = 200
+IDLE_RATIO = 1.5  # of an idle container's memory to a bare one's
 
 SERVICES = (
     ('su', '`su`, its fork with it'),
@@ -60,6 +62,12 @@ TARGETS = (
     ('whole ssh, with / without: end of the interval', 'ssh with', 'ssh without', 1.1, True),
 )
 
+MEMORY = (
+    ('ours', 'of sessbox'),
+    ('hold', 'bare: the same by bare system calls'),
+    ('hold-empty', 'empty: namespaces, cgroups, a process'),
+)
+
 READING = '''\
 ## How to read it
 
@@ -78,6 +86,11 @@ is the login "without an account phase in the same process".
 The move into the cgroup waits for a grace period of the kernel when it is rare (about 20 ms without
 the mount option `favordynmods`); the private tree grows with the host's mounts. Both are left out
 of (a), (b), (c) and (c2) and are in the whole ssh login.
+
+Of the memory kernel objects, stacks and tmpfs are the whole machine's, before and after. A bare
+container has no record and no account files, and its process is a copy of the one that made it. In an
+empty one nothing is mounted: it is what this kernel takes for namespaces, for a cgroup in each hierarchy,
+and for one process.
 
 The steps below are from a build of the helper that notes when each one begins, {traced} logins of
 each kind. Those of a login follow one another, with what is left out of (a) and (b) among them; one
@@ -132,10 +145,11 @@ def targets_table(samples, mounts, memory):
             missed.append(title)
         rows.append((title, f'{middle:.2f}', f'{low:.2f} - {high:.2f}', f'{limit:.2f}',
                      'yes' if met else '**no**'))
-    title, used = 'an idle container, one of 500: KiB', memory_sum(memory)
-    rows.append((title, f'{used:.0f}', '', str(IDLE_KIB), 'yes' if used <= IDLE_KIB else '**no**'))
-    if used > IDLE_KIB:
+    title = f'memory of an idle container, one of {len(IDLE)} / of a bare one'
+    over = memory_sum(memory['ours']) / memory_sum(memory['hold'])
+    if over > IDLE_RATIO:
         missed.append(title)
+    rows.append((title, f'{over:.2f}', '', f'{IDLE_RATIO:.2f}', 'yes' if over <= IDLE_RATIO else '**no**'))
     return table(('ratio of medians', '', '95 %', 'at most', 'met'), rows), missed
 
 
@@ -184,9 +198,11 @@ def memory_sum(memory):
 
 
 def memory_table(memory):
-    rows = [(kind, f'{statistics.median(kib):.0f}') for kind, kib in memory.items()]
-    return table(('an idle container, one of 500', 'KiB'),
-                 [*rows, ('sum', f'{memory_sum(memory):.0f}')])
+    columns = [{kind: statistics.median(kib) for kind, kib in memory[key].items()} for key, _ in MEMORY]
+    rows = [(kind, *(f'{max(0, column[kind]):.0f}' for column in columns)) for kind in columns[0]]
+    sums = [f'{memory_sum(memory[key]):.0f}' for key, _ in MEMORY]
+    return table((f'an idle container, one of {len(IDLE)}: KiB', *(title for _, title in MEMORY)),
+                 [*rows, ('sum', *sums)])
 
 
 def commit(tree):

@@ -272,7 +272,7 @@ def write_spec(user):
             file = base / f'u{uid_of(user)}' / name
             value = file.read_text().strip() if file.exists() else ''
             if value:
-                lines.append(f'set {base}/bench/{name} {value}')
+                lines.append(f'set {base} {name} {value}')
     (DIR / 'spec').write_text('\n'.join([*lines, '']))
 
 
@@ -281,6 +281,18 @@ def container_of(user):
     text = (RUN / f'u{uid_of(user)}/c1/record').read_text()
     fields = dict(line.split('=', 1) for line in text.splitlines())
     return fields['Init'], fields['Namespaces']
+
+
+@contextlib.contextmanager
+def bare_containers(way, user, n):
+    """Of `bare`, until the end of the block: the pids of their inits."""
+    with subprocess.Popen([str(PROGRAMS / 'bare'), way, user, str(DIR / 'spec'), str(n)],
+                          stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        if process.stdout.readline() != b'ready\n':
+            raise SystemExit('bench: no bare containers')
+        yield Path(f'/proc/{process.pid}/task/{process.pid}/children').read_text().split()
+    if process.returncode:
+        raise SystemExit('bench: bare containers do not end')
 
 
 def count_mounts():
