@@ -50,10 +50,8 @@ bool ctl_host_has(const struct ctl_host *host, const char *path);
 bool ctl_config_allows(const struct sb_config *config, const char *service);
 
 /* Our lines in a service's stack, each in its place; service: a row that is joined. */
-#define CTL_PAM_MODULE "pam_sessbox.so"
 void ctl_check_lines(const struct sb_service *service, const struct ctl_pam_stack *stack,
 		     struct ctl_findings *findings);
-bool ctl_pam_is_ours(const struct ctl_pam_rule *rule);
 
 /* Does it say Contain=yes? */
 bool ctl_class_contains(const struct sb_class *class);

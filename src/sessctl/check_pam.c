@@ -6,32 +6,11 @@
 #include <string.h>
 
 #include "check.h"
-#include "pam_stack.h"
+#include "pam_lines.h"
 
 #define MODULE CTL_PAM_MODULE
 
-/* The lines that make a contained login, and where each has its place. */
-static const struct role {
-	const char *name;
-	enum ctl_pam_type type;
-	const char *arg; /* what tells it from others of its type; NULL = nothing */
-	bool first;	 /* of its type, else last */
-	bool joins;	 /* has join= */
-} roles[] = {
-	{ "account", CTL_PAM_ACCOUNT, NULL, true, false },
-	{ "auth", CTL_PAM_AUTH, NULL, false, true }, /* join=cred alone */
-	{ "close", CTL_PAM_SESSION, "close", true, false },
-	{ "open", CTL_PAM_SESSION, "open", false, true },
-};
-enum { ROLE_ACCOUNT, ROLE_AUTH, ROLE_CLOSE, ROLE_OPEN };
-
 static const char *const arguments[] = { "open", "close", "debug", "join=cred", "join=fork" };
-
-static const char *const joins[] = {
-	[SB_JOIN_NONE] = "",
-	[SB_JOIN_CRED] = "join=cred",
-	[SB_JOIN_FORK] = "join=fork",
-};
 
 /* A stack being looked at. */
 struct view {
@@ -43,28 +22,15 @@ struct view {
 #define FIX_MAX 200
 
 /* Where the role's line belongs, and how it reads. */
-static const char *make_fix(const struct view *v, const struct role *role, char *buf)
+static const char *make_fix(const struct view *v, const struct ctl_role *role, char *buf)
 {
+	char line[CTL_ROLE_LINE_MAX];
 	const char *name = ctl_pam_type_name(role->type);
-	snprintf(buf, FIX_MAX,
-		 "%s all other %s lines%s of /etc/pam.d/%s: %s required " MODULE "%s%s%s%s",
+	ctl_role_line(v->service, role, line);
+	snprintf(buf, FIX_MAX, "%s all other %s lines%s of /etc/pam.d/%s: %s",
 		 role->first ? "before" : "after", name, role->first ? "" : " and includes",
-		 v->service->name, name, role->arg ? " " : "", role->arg ? role->arg : "",
-		 role->joins ? " " : "", role->joins ? joins[v->service->join] : "");
+		 v->service->name, line);
 	return buf;
-}
-
-/* su-l's close line stands in su-l itself, before what comes ahead of the include, and in su. */
-static bool may_be_twice(const struct view *v, const struct role *role)
-{
-	return v->service->includes && role == &roles[ROLE_CLOSE];
-}
-
-static bool is_wanted(const struct view *v, const struct role *role)
-{
-	if (role == &roles[ROLE_AUTH])
-		return v->service->join == SB_JOIN_CRED;
-	return role != &roles[ROLE_ACCOUNT] || !sb_service_has(v->service, SB_SERVICE_NO_ACCOUNT);
 }
 
 /* What these do when they come after us is of no use, or is done as root in the tenant's tree. */
@@ -77,23 +43,12 @@ static const struct {
 	{ "pam_systemd.so", "the session is then registered from inside" },
 };
 
-bool ctl_pam_is_ours(const struct ctl_pam_rule *rule)
-{
-	return !rule->is_substack && strcmp(rule->module, MODULE) == 0;
-}
-
 static bool is_known(const char *arg)
 {
 	for (size_t i = 0; i < SB_ARRAY_SIZE(arguments); i++)
 		if (strcmp(arguments[i], arg) == 0)
 			return true;
 	return strncmp(arg, "conf=/", 6) == 0;
-}
-
-static bool has_role(const struct ctl_pam_rule *rule, const struct role *role)
-{
-	return ctl_pam_is_ours(rule) && rule->type == role->type &&
-	       (!role->arg || sb_strv_has(&rule->args, role->arg));
 }
 
 static void check_arguments(const struct ctl_pam_rule *rule, struct ctl_findings *findings)
@@ -143,7 +98,7 @@ static const char *late_reason(const char *module)
 }
 
 /* What stands on the wrong side of our line: before the first, or after the last. */
-static void check_place(const struct view *v, size_t index, const struct role *role)
+static void check_place(const struct view *v, size_t index, const struct ctl_role *role)
 {
 	const struct ctl_pam_stack *stack = v->stack;
 	char fix[FIX_MAX];
@@ -162,7 +117,7 @@ static void check_place(const struct view *v, size_t index, const struct role *r
 	}
 }
 
-static void check_detours(const struct view *v, size_t index, const struct role *role)
+static void check_detours(const struct view *v, size_t index, const struct ctl_role *role)
 {
 	const struct ctl_pam_stack *stack = v->stack;
 	const struct ctl_pam_rule *skipper = ctl_pam_skipper(stack, index);
@@ -173,7 +128,7 @@ static void check_detours(const struct view *v, size_t index, const struct role 
 			 role->name);
 	bool goes_on = sb_service_has(v->service, SB_SERVICE_GOES_ON);
 	const struct ctl_pam_rule *killer =
-		goes_on && role == &roles[ROLE_OPEN] ? ctl_pam_killer(stack, index) : NULL;
+		goes_on && role == &ctl_roles[CTL_ROLE_OPEN] ? ctl_pam_killer(stack, index) : NULL;
 	/* sshd goes on after a failed open: with -N -L a process of the tenant stays on the host.
 	 */
 	if (killer)
@@ -182,10 +137,10 @@ static void check_detours(const struct view *v, size_t index, const struct role 
 			 killer->file, killer->line, killer->module);
 }
 
-static void check_line(const struct view *v, size_t index, const struct role *role)
+static void check_line(const struct view *v, size_t index, const struct ctl_role *role)
 {
 	const struct ctl_pam_rule *rule = &v->stack->v[index];
-	const char *join = joins[v->service->join];
+	const char *join = ctl_role_join(v->service);
 	char fix[FIX_MAX];
 	if (role->joins && !sb_strv_has(&rule->args, join))
 		ctl_find(v->findings, CTL_ERROR, make_fix(v, role, fix),
@@ -197,22 +152,22 @@ static void check_line(const struct view *v, size_t index, const struct role *ro
 
 /* That of the service and that of all services (pam-auth-update): the question is put once more,
  * and the answer is the same. */
-static enum ctl_severity severity_of_second(const struct role *role)
+static enum ctl_severity severity_of_second(const struct ctl_role *role)
 {
-	return role == &roles[ROLE_ACCOUNT] ? CTL_NOTE : CTL_ERROR;
+	return role == &ctl_roles[CTL_ROLE_ACCOUNT] ? CTL_NOTE : CTL_ERROR;
 }
 
-static void check_role(const struct view *v, const struct role *role)
+static void check_role(const struct view *v, const struct ctl_role *role)
 {
 	const struct ctl_pam_stack *stack = v->stack;
 	size_t found = stack->n;
 	char fix[FIX_MAX];
 	for (size_t i = 0; i < stack->n; i++) {
-		if (!has_role(&stack->v[i], role))
+		if (!ctl_role_is(&stack->v[i], role))
 			continue;
 		if (found == stack->n)
 			found = i;
-		else if (!may_be_twice(v, role))
+		else if (!ctl_role_may_be_twice(v->service, role))
 			ctl_find(v->findings, severity_of_second(role), "one of them is enough",
 				 "%s:%u: a second %s line of " MODULE ", see %s:%u",
 				 stack->v[i].file, stack->v[i].line, role->name,
@@ -220,7 +175,7 @@ static void check_role(const struct view *v, const struct role *role)
 	}
 	if (found < stack->n)
 		check_line(v, found, role);
-	else if (is_wanted(v, role))
+	else if (ctl_role_wanted(v->service, role))
 		ctl_find(v->findings, CTL_ERROR, make_fix(v, role, fix),
 			 "%s has no %s line of " MODULE, v->service->name, role->name);
 }
@@ -254,9 +209,9 @@ static void check_conf(const struct ctl_pam_stack *stack, struct ctl_findings *f
 {
 	const struct ctl_pam_rule *account = NULL, *opening = NULL;
 	for (size_t i = 0; i < stack->n; i++) {
-		if (has_role(&stack->v[i], &roles[ROLE_ACCOUNT]))
+		if (ctl_role_is(&stack->v[i], &ctl_roles[CTL_ROLE_ACCOUNT]))
 			account = &stack->v[i];
-		if (has_role(&stack->v[i], &roles[ROLE_OPEN]))
+		if (ctl_role_is(&stack->v[i], &ctl_roles[CTL_ROLE_OPEN]))
 			opening = &stack->v[i];
 	}
 	if (!account || !opening)
@@ -293,8 +248,8 @@ void ctl_check_lines(const struct sb_service *service, const struct ctl_pam_stac
 	for (size_t i = 0; i < stack->n; i++)
 		if (ctl_pam_is_ours(&stack->v[i]))
 			check_arguments(&stack->v[i], findings);
-	for (size_t i = 0; i < SB_ARRAY_SIZE(roles); i++)
-		check_role(&v, &roles[i]);
+	for (size_t i = 0; i < CTL_ROLES; i++)
+		check_role(&v, &ctl_roles[i]);
 	check_conf(stack, findings);
 	check_user_readenv(stack, findings);
 	if (sb_service_has(service, SB_SERVICE_LATE_CRED))

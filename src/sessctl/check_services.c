@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "check.h"
+#include "pam_lines.h"
 
 #define MODULE CTL_PAM_MODULE
 
