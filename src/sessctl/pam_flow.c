@@ -3,7 +3,7 @@
 /* Who runs after whom in a stack, and who goes round whom. */
 #include <string.h>
 
-#include "pam_stack.h"
+#include "pam_lines.h"
 
 /* The next rule of the same type after i, or n. */
 static size_t next_of(const struct ctl_pam_stack *stack, size_t i)
@@ -74,4 +74,66 @@ const struct ctl_pam_rule *ctl_pam_killer(const struct ctl_pam_stack *stack, siz
 		    same_stack(stack, i, index))
 			return &stack->v[i];
 	return NULL;
+}
+
+/* ---- one stack beside another ---- */
+
+static bool equal_args(const struct sb_strv *a, const struct sb_strv *b)
+{
+	if (a->n != b->n)
+		return false;
+	for (size_t i = 0; i < a->n; i++)
+		if (strcmp(a->v[i], b->v[i]) != 0)
+			return false;
+	return true;
+}
+
+static bool equal(const struct ctl_pam_rule *a, const struct ctl_pam_rule *b)
+{
+	return a->type == b->type && a->level == b->level && a->is_substack == b->is_substack &&
+	       a->may_be_gone == b->may_be_gone && strcmp(a->module, b->module) == 0 &&
+	       strcmp(a->file, b->file) == 0 && strcmp(a->control, b->control) == 0 &&
+	       equal_args(&a->args, &b->args);
+}
+
+static size_t skip_ours(const struct ctl_pam_stack *stack, size_t i)
+{
+	while (i < stack->n && ctl_pam_is_ours(&stack->v[i]))
+		i++;
+	return i;
+}
+
+/* How many rules of others, of its type, a jump passes. */
+static size_t passes(const struct ctl_pam_stack *stack, size_t i, int steps)
+{
+	size_t to = land(stack, i, steps), n = 0;
+	for (size_t at = next_of(stack, i); at < to; at = next_of(stack, at))
+		n += !ctl_pam_is_ours(&stack->v[at]);
+	return n;
+}
+
+static bool same_jumps(const struct ctl_pam_stack *a, size_t i, const struct ctl_pam_stack *b,
+		       size_t k)
+{
+	for (size_t r = 0; r < CTL_PAM_RESULTS; r++) {
+		int action = a->v[i].actions[r];
+		if (action > 0 && passes(a, i, action) != passes(b, k, action))
+			return false;
+	}
+	return true;
+}
+
+const struct ctl_pam_rule *ctl_pam_differs(const struct ctl_pam_stack *a,
+					   const struct ctl_pam_stack *b, bool *ret_jumps)
+{
+	size_t i = skip_ours(a, 0), k = skip_ours(b, 0);
+	*ret_jumps = false;
+	for (; i < a->n && k < b->n; i = skip_ours(a, i + 1), k = skip_ours(b, k + 1)) {
+		if (!equal(&a->v[i], &b->v[k]))
+			return &a->v[i];
+		*ret_jumps = !same_jumps(a, i, b, k);
+		if (*ret_jumps)
+			return &a->v[i];
+	}
+	return i < a->n ? &a->v[i] : k < b->n ? &b->v[k] : NULL;
 }

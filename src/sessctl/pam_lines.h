@@ -47,4 +47,11 @@ const char *ctl_role_join(const struct sb_service *service);
 /* The whole line, without its end: buf has CTL_ROLE_LINE_MAX bytes. */
 void ctl_role_line(const struct sb_service *service, const struct ctl_role *role, char *buf);
 
+/*
+ * Do two stacks differ in more than lines of ours? The first rule that has no equal in the same
+ * place of the other, or, with *ret_jumps, whose jump ends somewhere else there; NULL: they do not.
+ */
+const struct ctl_pam_rule *ctl_pam_differs(const struct ctl_pam_stack *a,
+					   const struct ctl_pam_stack *b, bool *ret_jumps);
+
 #endif

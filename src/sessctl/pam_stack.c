@@ -8,8 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/mman.h>
 
 #include "pam_control.h"
+#include "sessbox/io.h"
 
 #define DEPTH_MAX 16 /* of includes and substacks; libpam's is 32 and 16 */
 #define ANY_TYPE CTL_PAM_TYPES
@@ -32,10 +34,11 @@ const char *ctl_pam_type_name(enum ctl_pam_type type)
 
 /* A file being read, and what called for it. */
 struct reader {
-	int root;
+	const struct ctl_pam_source *source;
 	struct ctl_pam_stack *stack;
 	const char *file;
 	unsigned int line;
+	unsigned int from, to;	/* in the service's own file */
 	enum ctl_pam_type only; /* ANY_TYPE, or that of an include */
 	int level;
 	int depth;
@@ -98,7 +101,12 @@ static struct ctl_pam_rule *add_rule(const struct reader *r, enum ctl_pam_type t
 	if (!v)
 		return NULL;
 	stack->v = v;
-	v[stack->n] = (struct ctl_pam_rule){ .type = type, .level = r->level, .line = r->line };
+	v[stack->n] = (struct ctl_pam_rule){ .type = type,
+					     .level = r->level,
+					     .line = r->line,
+					     .from = r->from,
+					     .to = r->to,
+					     .is_own = r->depth == 1 };
 	struct ctl_pam_rule *rule = &v[stack->n++];
 	rule->module = strdup(slash ? slash + 1 : module);
 	rule->file = strdup(r->file);
@@ -159,12 +167,23 @@ static int read_line(const struct reader *r, char *line)
 	return read_module(r, rule, control, line);
 }
 
+/* The line read last ends one that began at `first`. */
+static int read_whole(struct reader *r, unsigned int first, char *line)
+{
+	if (r->depth == 1) {
+		r->from = first;
+		r->to = r->line;
+	}
+	return read_line(r, line);
+}
+
 /* A line ends at "#"; a "\" at its end is followed by the next one. */
 static int read_lines(struct reader *r, FILE *in)
 {
 	cleanup_free char *line = NULL;
 	size_t size = 0;
 	char whole[4096] = "";
+	unsigned int first = 1;
 	int e = 0;
 	while (e == 0 && getline(&line, &size, in) > 0) {
 		r->line++;
@@ -178,20 +197,40 @@ static int read_lines(struct reader *r, FILE *in)
 		memcpy(whole + used, line, len + 1);
 		if (goes_on)
 			continue;
-		e = read_line(r, whole);
+		e = read_whole(r, first, whole);
 		whole[0] = '\0';
+		first = r->line + 1;
 	}
-	return e == 0 && whole[0] ? read_line(r, whole) : e;
+	return e == 0 && whole[0] ? read_whole(r, first, whole) : e;
 }
 
-static FILE *open_named(int root, const char *name, char *path, size_t size)
+static FILE *open_text(const struct ctl_pam_text *text)
 {
+	cleanup_fd int fd = memfd_create("pam.d", MFD_CLOEXEC);
+	if (fd < 0 || sb_write_all(fd, text->text, strlen(text->text)) < 0 ||
+	    lseek(fd, 0, SEEK_SET) < 0)
+		return NULL;
+	FILE *file = fdopen(fd, "re");
+	if (file)
+		fd = -1;
+	return file;
+}
+
+static FILE *open_named(const struct ctl_pam_source *source, const char *name, char *path,
+			size_t size)
+{
+	for (size_t i = 0; i < source->n; i++) {
+		if (strcmp(source->texts[i].name, name) != 0)
+			continue;
+		snprintf(path, size, "/%s/%s", directories[0], name);
+		return open_text(&source->texts[i]);
+	}
 	for (size_t i = 0; i < SB_ARRAY_SIZE(directories); i++) {
 		if (*name == '/')
 			snprintf(path, size, "%s", name);
 		else
 			snprintf(path, size, "/%s/%s", directories[i], name);
-		int fd = openat(root, path + 1, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+		int fd = openat(source->root, path + 1, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 		FILE *file = fd < 0 ? NULL : fdopen(fd, "re");
 		if (file)
 			return file;
@@ -205,25 +244,34 @@ static int read_named(const struct reader *from, const char *name, enum ctl_pam_
 		      int level)
 {
 	char path[512];
-	cleanup_file FILE *in = open_named(from->root, name, path, sizeof(path));
+	cleanup_file FILE *in = open_named(from->source, name, path, sizeof(path));
 	if (from->depth == DEPTH_MAX)
 		return fail(from, "files include each other more than %d deep", DEPTH_MAX);
 	if (!in)
 		return from->depth == 0 ? -ENOENT : fail(from, "there is no '%s' to include", name);
-	struct reader r = { .root = from->root,
+	struct reader r = { .source = from->source,
 			    .stack = from->stack,
 			    .file = path,
+			    .from = from->from,
+			    .to = from->to,
 			    .only = only,
 			    .level = level,
 			    .depth = from->depth + 1 };
 	return read_lines(&r, in);
 }
 
-int ctl_pam_load(int root, const char *service, struct ctl_pam_stack *ret)
+int ctl_pam_load_from(const struct ctl_pam_source *from, const char *service,
+		      struct ctl_pam_stack *ret)
 {
 	*ret = (struct ctl_pam_stack){ 0 };
-	const struct reader start = { .root = root, .stack = ret, .only = ANY_TYPE };
+	const struct reader start = { .source = from, .stack = ret, .only = ANY_TYPE };
 	return read_named(&start, service, ANY_TYPE, 0);
+}
+
+int ctl_pam_load(int root, const char *service, struct ctl_pam_stack *ret)
+{
+	const struct ctl_pam_source from = { .root = root };
+	return ctl_pam_load_from(&from, service, ret);
 }
 
 void ctl_pam_clear(struct ctl_pam_stack *stack)

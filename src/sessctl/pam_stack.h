@@ -45,6 +45,9 @@ struct ctl_pam_rule {
 	struct sb_strv args;
 	char *file;
 	unsigned int line;
+	/* The lines of the service's own file that bring it in, from 1: its own, or the include. */
+	unsigned int from, to;
+	bool is_own; /* it stands in the service's own file */
 };
 
 struct ctl_pam_stack {
@@ -53,13 +56,29 @@ struct ctl_pam_stack {
 	char problem[256]; /* why libpam would not take it, "" = nothing */
 };
 
+/* Text of etc/pam.d that stands for a file's. */
+struct ctl_pam_text {
+	const char *name;
+	const char *text;
+};
+
+/* Where files are read from. */
+struct ctl_pam_source {
+	int root;
+	const struct ctl_pam_text *texts; /* in place of files */
+	size_t n;
+};
+
 /*
  * Reads the service from etc/pam.d or usr/lib/pam.d below root. 0, -ENOENT when there is no such
  * file (libpam then takes "other"), or -EINVAL with ret->problem set; what was read till there is
  * kept. To be cleared in every case.
  */
+int ctl_pam_load_from(const struct ctl_pam_source *from, const char *service,
+		      struct ctl_pam_stack *ret);
 int ctl_pam_load(int root, const char *service, struct ctl_pam_stack *ret);
 void ctl_pam_clear(struct ctl_pam_stack *stack);
+#define cleanup_stack __attribute__((cleanup(ctl_pam_clear)))
 
 /* The name of a type: "auth". */
 const char *ctl_pam_type_name(enum ctl_pam_type type);
