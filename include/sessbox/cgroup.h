@@ -225,4 +225,25 @@ int sb_cgroup_entry_enter(const struct sb_cgroup_entry *entry);
  */
 int sb_cgroup_hold(struct sb_cgroup *cg, struct sb_err *err);
 
+/*
+ * A place for a copy of the machine (sessctl enable): a group of its own in every hierarchy, below
+ * <base>, to be mounted where the copy has its cgroups. There is one at most.
+ */
+struct sb_cgroup_replica {
+	struct sb_cgroup_entry entry; /* for its first process, as of sb_cgroup_entry_open */
+	/* The groups, O_PATH, and what they are called below /sys/fs/cgroup, where there are
+	 * several hierarchies. */
+	int dirs[SB_CGROUP_FDS_MAX];
+	char names[SB_CGROUP_FDS_MAX][64];
+	size_t n;
+};
+
+/* Makes it, after what an earlier one has left. To be closed in every case. */
+int sb_cgroup_replica_make(struct sb_cgroup *cg, struct sb_cgroup_replica *ret, struct sb_err *err);
+void sb_cgroup_replica_close(struct sb_cgroup_replica *replica);
+
+/* Removes it with all groups in it; missing is fine. -EBUSY: processes are in it at the deadline.
+ */
+int sb_cgroup_replica_remove(struct sb_cgroup *cg, int64_t deadline, struct sb_err *err);
+
 #endif
