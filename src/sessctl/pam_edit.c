@@ -193,12 +193,19 @@ static bool has_role(const struct ctl_pam_stack *stack, size_t role)
 	return false;
 }
 
-static size_t count_ours(const struct ctl_pam_stack *stack)
+/* An account line alone may stand in a file of all services: it refuses tenants, or lets pass. */
+static bool is_common(const struct ctl_pam_rule *rule)
 {
-	size_t n = 0;
+	return ctl_pam_is_ours(rule) && !rule->is_own && rule->type == CTL_PAM_ACCOUNT;
+}
+
+/* Is nothing of what contains a login there yet? */
+static bool is_plain(const struct ctl_pam_stack *stack)
+{
 	for (size_t i = 0; i < stack->n; i++)
-		n += ctl_pam_is_ours(&stack->v[i]);
-	return n;
+		if (ctl_pam_is_ours(&stack->v[i]) && !is_common(&stack->v[i]))
+			return false;
+	return true;
 }
 
 /* Which wanted lines are there, or are not, as words. */
@@ -308,7 +315,7 @@ int ctl_pam_put(const struct ctl_pam_source *from, const struct sb_service *serv
 	int r = begin(&e);
 	if (r < 0)
 		return r;
-	if (count_ours(&e.before) == 0)
+	if (is_plain(&e.before))
 		r = add_missing(&e);
 	else if (name_roles(&e, false, names, sizeof(names)) > 0)
 		r = refuse_half(&e);
@@ -325,7 +332,7 @@ static int is_gone(const struct edit *e, const struct ctl_pam_stack *after)
 {
 	char what[160];
 	for (size_t i = 0; i < after->n; i++) {
-		if (!ctl_pam_is_ours(&after->v[i]))
+		if (!ctl_pam_is_ours(&after->v[i]) || is_common(&after->v[i]))
 			continue;
 		snprintf(what, sizeof(what), "a line of ours is in what it includes, %s:%u",
 			 after->v[i].file, after->v[i].line);

@@ -292,6 +292,10 @@ static const struct {
 	  "auth required pam_a.so\naccount required pam_b.so\nsession required pam_c.so",
 	  "auth required pam_a.so\n" AUTH ACCOUNT "account required pam_b.so\n" CLOSE
 	  "session required pam_c.so\nsession required pam_sessbox.so open join=cred" },
+	{ "an account line that all services have",
+	  "auth required pam_a.so\n@include guard\nsession required pam_c.so\n",
+	  "auth required pam_a.so\n" AUTH ACCOUNT "@include guard\n" CLOSE
+	  "session required pam_c.so\n" OPEN },
 	{ "jumps that end before us",
 	  "auth [success=1 default=ignore] pam_a.so\nauth requisite pam_deny.so\n"
 	  "account [success=1 default=ignore] pam_b.so\naccount requisite pam_deny.so\n"
@@ -308,6 +312,7 @@ static struct scratch make_host(void)
 		 "auth required pam_1.so\naccount required pam_2.so\nsession required pam_3.so\n");
 	put_text(s.fd, "etc/pam.d/loop", "@include loop\n");
 	put_text(s.fd, "etc/pam.d/ours", "session required pam_sessbox.so open join=cred\n");
+	put_text(s.fd, "etc/pam.d/guard", ACCOUNT "account required pam_b.so\n");
 	return s;
 }
 
