@@ -19,7 +19,8 @@ WARN     = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes $(WER
 OPT      = -O2 -g -fstack-protector-strong -D_FORTIFY_SOURCE=2
 override CFLAGS := -std=gnu11 $(OPT) $(WARN) $(CFLAGS)
 override CPPFLAGS := -Iinclude -D_GNU_SOURCE -DSB_VERSION='"$(VERSION)"' \
-	-DSB_LIBEXECDIR='"$(libexecdir)"' -DSB_SYSCONFDIR='"$(sysconfdir)"' -MMD -MP $(CPPFLAGS)
+	-DSB_LIBEXECDIR='"$(libexecdir)"' -DSB_SYSCONFDIR='"$(sysconfdir)"' \
+	-DSB_PAMDIR='"$(pamdir)"' -MMD -MP $(CPPFLAGS)
 # Linked statically: one library more to map costs every login 50 microseconds, and its name is another
 # one in each release of Debian.
 INIPARSER = -Wl,-Bstatic -liniparser -Wl,-Bdynamic

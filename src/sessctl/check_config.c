@@ -7,6 +7,7 @@
 
 #include "account.h"
 #include "check.h"
+#include "pam_lines.h"
 #include "rows.h"
 #include "sessbox/proto.h"
 #include "sessbox/service.h"
@@ -167,14 +168,14 @@ void ctl_check_configuration(const struct ctl_host *host, struct ctl_findings *f
 		check_privileges(host, &host->config->classes[i], findings);
 }
 
-static void check_program(const struct ctl_host *host, const char *path,
-			  struct ctl_findings *findings)
+static void check_file(const struct ctl_host *host, const char *path, const char *missing,
+		       bool is_program, struct ctl_findings *findings)
 {
 	struct stat st;
 	const char *fix = "install sessbox again";
 	if (fstatat(host->root, path + 1, &st, 0) < 0)
-		ctl_find(findings, CTL_ERROR, fix, "'%s' is missing: tenants are refused", path);
-	else if (!S_ISREG(st.st_mode) || !(st.st_mode & S_IXUSR))
+		ctl_find(findings, CTL_ERROR, fix, "'%s' is missing: %s", path, missing);
+	else if (!S_ISREG(st.st_mode) || (is_program && !(st.st_mode & S_IXUSR)))
 		ctl_find(findings, CTL_ERROR, fix, "'%s' cannot be executed", path);
 	else if (st.st_uid != 0 || (st.st_mode & (S_IWGRP | S_IWOTH)))
 		ctl_find(findings, CTL_ERROR, "chown root and chmod 0755",
@@ -185,5 +186,7 @@ void ctl_check_programs(const struct ctl_host *host, struct ctl_findings *findin
 {
 	static const char *const programs[] = { SB_HELPER, SB_INIT };
 	for (size_t i = 0; i < SB_ARRAY_SIZE(programs); i++)
-		check_program(host, programs[i], findings);
+		check_file(host, programs[i], "tenants are refused", true, findings);
+	check_file(host, SB_PAMDIR "/" CTL_PAM_MODULE, "a PAM line that names it refuses everybody",
+		   false, findings);
 }
