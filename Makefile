@@ -106,7 +106,8 @@ install: all
 		$(DESTDIR)$(docdir)/examples $(DESTDIR)$(sysconfdir)/security \
 		$(DESTDIR)$(mandir)/man5 $(DESTDIR)$(mandir)/man8
 	install -m 0644 $B/pam_sessbox.so $(DESTDIR)$(pamdir)/
-	install -m 0755 $B/sessbox-helper $B/sessbox-init $(DESTDIR)$(libexecdir)/
+	install -m 0755 $B/sessbox-helper $B/sessbox-init src/sessctl/sessbox-prove \
+		$(DESTDIR)$(libexecdir)/
 	install -m 0755 $B/sessctl $(DESTDIR)$(bindir)/
 	for unit in $(systemd); do \
 		install -D -m 0644 $B/systemd/$$unit $(DESTDIR)$(unitdir)/$$unit || exit; done

@@ -37,6 +37,7 @@
 
 /* <sys/mount.h> and <linux/mount.h> cannot be included together before glibc 2.37. */
 #define SB_MS_BIND 0x1000UL
+#define SB_MS_NODEV 4UL
 #define SB_MS_REC 0x4000UL
 #define SB_MS_PRIVATE (1UL << 18)
 #define SB_MS_SLAVE (1UL << 19)

@@ -91,6 +91,15 @@ static void tell_end(const char *sentence)
 	puts(sentence);
 }
 
+/* What a killed `sessctl enable` has left. One that runs is in it, and keeps it. */
+static void collect_replica(void)
+{
+	cleanup_cgroup struct sb_cgroup *cg = NULL;
+	if (sb_cgroup_open(NULL, &cg, NULL) == 0 &&
+	    sb_cgroup_replica_remove(cg, sb_now_ms(), NULL) > 0)
+		puts("removed the cgroup of a proof that was killed");
+}
+
 int ctl_gc(const struct ctl_args *args)
 {
 	cleanup_free uid_t *uids = NULL;
@@ -109,5 +118,6 @@ int ctl_gc(const struct ctl_args *args)
 		if (ctl_gc_user(run, uids[i]) != CTL_OK)
 			status = CTL_FAILED;
 	int orphans = ctl_gc_orphans(run);
+	collect_replica();
 	return status != CTL_OK ? status : orphans;
 }
