@@ -46,6 +46,9 @@ void ctl_findings_clear(struct ctl_findings *findings);
 long ctl_host_read(const struct ctl_host *host, const char *path, char *buf, size_t size);
 bool ctl_host_has(const struct ctl_host *host, const char *path);
 
+/* Does a drop-in of user@.service ask us before a user's manager starts? */
+bool ctl_host_guards_managers(const struct ctl_host *host);
+
 /* Does some class that contains users let them use the service? config NULL: as built in. */
 bool ctl_config_allows(const struct sb_config *config, const char *service);
 

@@ -26,34 +26,53 @@ static bool dropin_guards(const struct ctl_host *host, const char *path)
 	return line && (strstr(line, "sessctl") || strstr(line, "sessbox"));
 }
 
-static bool directory_guards(const struct ctl_host *host, const char *path)
+/* The strongest first: a file of the same name in one takes the place of those in the later. */
+static const char *const dropin_dirs[] = {
+	"etc/systemd/system/user@.service.d",
+	"run/systemd/system/user@.service.d",
+	"usr/lib/systemd/system/user@.service.d",
+};
+
+static bool is_masked(const struct ctl_host *host, size_t dir, const char *name)
 {
-	int fd = openat(host->root, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	cleanup_dir DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	for (struct dirent *e; dir && (e = readdir(dir));) {
-		char name[400];
-		snprintf(name, sizeof(name), "%s/%s", path, e->d_name);
-		if (strstr(e->d_name, ".conf") && dropin_guards(host, name))
+	char path[400];
+	for (size_t i = 0; i < dir; i++) {
+		snprintf(path, sizeof(path), "%s/%s", dropin_dirs[i], name);
+		if (faccessat(host->root, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
 			return true;
 	}
 	return false;
 }
 
+static bool directory_guards(const struct ctl_host *host, size_t i)
+{
+	int fd = openat(host->root, dropin_dirs[i], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	cleanup_dir DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	for (struct dirent *e; dir && (e = readdir(dir));) {
+		char path[400];
+		snprintf(path, sizeof(path), "%s/%s", dropin_dirs[i], e->d_name);
+		if (strstr(e->d_name, ".conf") && dropin_guards(host, path) &&
+		    !is_masked(host, i, e->d_name))
+			return true;
+	}
+	return false;
+}
+
+bool ctl_host_guards_managers(const struct ctl_host *host)
+{
+	for (size_t i = 0; i < SB_ARRAY_SIZE(dropin_dirs); i++)
+		if (directory_guards(host, i))
+			return true;
+	return false;
+}
+
 static void check_user_managers(const struct ctl_host *host, struct ctl_findings *findings)
 {
-	static const char *const directories[] = {
-		"etc/systemd/system/user@.service.d",
-		"run/systemd/system/user@.service.d",
-		"usr/lib/systemd/system/user@.service.d",
-	};
-	if (!ctl_host_has(host, "run/systemd/system"))
+	if (!ctl_host_has(host, "run/systemd/system") || ctl_host_guards_managers(host))
 		return;
-	for (size_t i = 0; i < SB_ARRAY_SIZE(directories); i++)
-		if (directory_guards(host, directories[i]))
-			return;
 	ctl_find(findings, CTL_WARNING,
-		 "a drop-in for user@.service with ExecCondition=+... that turns tenants away, see "
-		 "sessbox.conf(5); then systemctl daemon-reload",
+		 "the drop-in user@.service.d/50-sessbox.conf, which make install puts among "
+		 "systemd's units; then systemctl daemon-reload",
 		 "user@UID.service runs what stands in a tenant's ~/.config/systemd/user on the "
 		 "host, at each login");
 }

@@ -117,9 +117,11 @@ void ctl_check_others(const struct ctl_host *host, struct ctl_findings *findings
 {
 	for (size_t i = 0; i < SB_ARRAY_SIZE(others); i++) {
 		bool there, guarded = is_guarded(host, others[i], &there);
-		/* A file of a package, without the program that would ask for it. */
+		/* A file of a package, without the program that would ask for it; or that program
+		 * asks us. */
 		bool idle = strcmp(others[i], "systemd-user") == 0 &&
-			    !ctl_host_has(host, "run/systemd/system");
+			    (!ctl_host_has(host, "run/systemd/system") ||
+			     ctl_host_guards_managers(host));
 		if (guarded || !there || idle)
 			continue;
 		ctl_find(findings, CTL_WARNING,

@@ -384,24 +384,28 @@ static void test_no_sshd_stack(void **state)
 
 /* ---- other services ---- */
 
+#define DROPIN_DIR "run/systemd/system/user@.service.d"
+
 static void test_other_services(void **state)
 {
 	static const struct {
 		const char *service, *text;
-		bool systemd, found;
+		enum { NO, SYSTEMD, GUARDED } host;
+		bool found;
 	} cases[] = {
-		{ "crond", C, false, true },
-		{ "crond", ACCOUNT C, false, false },
-		{ "crond", C ACCOUNT, false, true }, /* common-account can go round it */
-		{ "crond", "account sufficient pam_x.so\n" ACCOUNT, false, true },
-		{ "crond", "account required pam_x.so\n" ACCOUNT, false, false },
-		{ "crond", S, false, true }, /* no account lines: those of "other" */
-		{ "systemd-user", C, false, false },
-		{ "systemd-user", C, true, true },
-		{ "systemd-user", ACCOUNT C, true, false },
-		{ "ftpd-of-mine", C, false, false }, /* not in our list */
-		{ "other", C, false, true },
-		{ "other", ACCOUNT C, false, false },
+		{ "crond", C, NO, true },
+		{ "crond", ACCOUNT C, NO, false },
+		{ "crond", C ACCOUNT, NO, true }, /* common-account can go round it */
+		{ "crond", "account sufficient pam_x.so\n" ACCOUNT, NO, true },
+		{ "crond", "account required pam_x.so\n" ACCOUNT, NO, false },
+		{ "crond", S, NO, true }, /* no account lines: those of "other" */
+		{ "systemd-user", C, NO, false },
+		{ "systemd-user", C, SYSTEMD, true },
+		{ "systemd-user", ACCOUNT C, SYSTEMD, false },
+		{ "systemd-user", C, GUARDED, false }, /* asked before by a drop-in */
+		{ "ftpd-of-mine", C, NO, false },      /* not in our list */
+		{ "other", C, NO, true },
+		{ "other", ACCOUNT C, NO, false },
 	};
 	(void)state;
 	for (size_t i = 0; i < SB_ARRAY_SIZE(cases); i++) {
@@ -410,10 +414,14 @@ static void test_other_services(void **state)
 		const struct ctl_host host = { .root = s.fd };
 		char path[64];
 		put_common(s.fd);
-		if (cases[i].systemd) {
+		if (cases[i].host) {
 			assert_int_equal(mkdirat(s.fd, "run", 0755), 0);
 			assert_int_equal(mkdirat(s.fd, "run/systemd", 0755), 0);
 			assert_int_equal(mkdirat(s.fd, "run/systemd/system", 0755), 0);
+		}
+		if (cases[i].host == GUARDED) {
+			assert_int_equal(mkdirat(s.fd, DROPIN_DIR, 0755), 0);
+			put_text(s.fd, DROPIN_DIR "/x.conf", "[Service]\nExecCondition=+sessbox\n");
 		}
 		snprintf(path, sizeof(path), "etc/pam.d/%s", cases[i].service);
 		put_text(s.fd, path, cases[i].text);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "check.h"
+#include "sessbox/path.h"
 
 static void expect_findings(const struct ctl_findings *findings, size_t n, const char *part)
 {
@@ -203,9 +204,55 @@ static void test_cgroup_mount(void **state)
 	}
 }
 
+/* ---- user managers ---- */
+
+#define GUARD "[Service]\nExecCondition=+/usr/libexec/sessbox/sessbox-helper manager %i\n"
+
+static void test_a_drop_in_guards_user_managers(void **state)
+{
+	static const struct {
+		const char *files[3]; /* in etc, run, usr/lib; NULL = none, "" = an empty one */
+		bool guarded;
+	} cases[] = {
+		{ { NULL, NULL, NULL }, false },
+		{ { NULL, NULL, GUARD }, true },
+		{ { NULL, GUARD, NULL }, true },
+		{ { GUARD, NULL, NULL }, true },
+		/* The stronger one takes its place. */
+		{ { "", NULL, GUARD }, false },
+		{ { NULL, "", GUARD }, false },
+		{ { GUARD, "", NULL }, true },
+		/* Run as the user it asks nobody we know; and what asks somebody else is not ours.
+		 */
+		{ { NULL, NULL, "[Service]\nExecCondition=/usr/libexec/sessbox/sessbox-helper\n" },
+		  false },
+		{ { NULL, NULL, "[Service]\nExecCondition=+/bin/true\n" }, false },
+		{ { NULL, NULL, "[Service]\n#ExecCondition=+sessbox\n" }, false },
+	};
+	static const char *const dirs[] = { "etc", "run", "usr/lib" };
+	(void)state;
+	for (size_t i = 0; i < SB_ARRAY_SIZE(cases); i++) {
+		struct scratch s = make_scratch();
+		const struct ctl_host host = { .root = s.fd };
+		for (size_t k = 0; k < SB_ARRAY_SIZE(dirs); k++) {
+			char path[96];
+			if (!cases[i].files[k])
+				continue;
+			snprintf(path, sizeof(path), "/%s/systemd/system/user@.service.d", dirs[k]);
+			cleanup_fd int dir = sb_path_make(s.fd, path, true, NULL);
+			assert_true(dir >= 0);
+			put_text(dir, "50-sessbox.conf", cases[i].files[k]);
+		}
+		if (ctl_host_guards_managers(&host) != cases[i].guarded)
+			fail_msg("case %zu", i);
+		drop_scratch(&s);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_a_drop_in_guards_user_managers),
 		cmocka_unit_test(test_settings),
 		cmocka_unit_test(test_debians_switch_for_user_namespaces),
 		cmocka_unit_test(test_cgroup_mount),
