@@ -120,14 +120,16 @@ install: all
 		install -m 0644 conf/sessbox.conf $(DESTDIR)$(sysconfdir)/security/
 
 # Leaves the configuration; ends tenants and takes the template's two mounts down first. A stack that
-# names a missing module lets nobody in, root included.
+# names a missing module lets nobody in, root included; and with systemd asking a program that is gone,
+# nobody would get a user manager.
 uninstall:
 	@if grep -ls pam_sessbox $(DESTDIR)$(sysconfdir)/pam.d/*; then \
 		echo "take the pam_sessbox lines out of these files first" >&2; exit 1; fi
 	[ -n "$(DESTDIR)" ] || [ ! -x $(bindir)/sessctl ] || $(bindir)/sessctl terminate --all
 	[ -n "$(DESTDIR)" ] || [ ! -x $(libexecdir)/sessbox-helper ] || $(libexecdir)/sessbox-helper release
+	rm -f $(addprefix $(DESTDIR)$(unitdir)/,$(systemd))
+	[ -n "$(DESTDIR)" ] || [ ! -d /run/systemd/system ] || systemctl daemon-reload
 	rm -f $(DESTDIR)$(compdir)/sessctl $(DESTDIR)$(pamdir)/pam_sessbox.so $(DESTDIR)$(bindir)/sessctl \
-		$(addprefix $(DESTDIR)$(unitdir)/,$(systemd)) \
 		$(patsubst $B/man/%.5,$(DESTDIR)$(mandir)/man5/%.5,$(filter %.5,$(man))) \
 		$(patsubst $B/man/%.8,$(DESTDIR)$(mandir)/man8/%.8,$(filter %.8,$(man)))
 	rm -rf $(DESTDIR)$(libexecdir) $(DESTDIR)$(docdir) $(DESTDIR)/var/lib/sessbox

@@ -19,8 +19,9 @@ void sb_group_cache_clear(struct sb_group_cache *cache);
 /* Fills the cache, if it is empty. 0 or a negative errno. */
 int sb_group_load(const char *user, gid_t gid, struct sb_group_cache *cache);
 
-/* Has /etc/passwd the user, /etc/group the group? */
+/* Has /etc/passwd the user, or one of that number; /etc/group the group? */
 bool sb_user_is_local(const char *user);
+bool sb_uid_is_local(uid_t uid);
 bool sb_group_is_local(const char *name);
 
 /* Is the user, whose primary group is gid, in the group of this name, by /etc/group alone? At

@@ -64,6 +64,16 @@ bool sb_user_is_local(const char *user)
 	return false;
 }
 
+bool sb_uid_is_local(uid_t uid)
+{
+	cleanup_file FILE *file = fopen("/etc/passwd", "re");
+	const struct passwd *pw;
+	while (file && (pw = fgetpwent(file)))
+		if (pw->pw_uid == uid)
+			return true;
+	return false;
+}
+
 bool sb_group_is_local(const char *name)
 {
 	cleanup_file FILE *file = fopen("/etc/group", "re");

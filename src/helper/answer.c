@@ -5,13 +5,9 @@
 #include "helper.h"
 #include "sessbox/group.h"
 #include "sessbox/io.h"
-#include "sessbox/log.h"
 #include "sessbox/ns.h"
 #include "sessbox/str.h"
 
-/* Accounts of the host's own below this enter when nobody can say who is a tenant; a directory's,
- * and the rest, are refused. */
-#define FIRST_USER_UID 1000
 #define CLOSE_MS 5000
 
 static const char no_service[] = "This account may not use this service.";
@@ -212,7 +208,7 @@ static void decide(const struct sb_request *request, const struct sb_policy *pol
 static void without_policy(const struct sb_request *request, struct sb_answer *answer,
 			   const struct sb_err *err)
 {
-	bool system = request->uid < FIRST_USER_UID && sb_user_is_local(request->user);
+	bool system = request->uid < SB_FIRST_USER_UID && sb_user_is_local(request->user);
 	say(answer, system ? SB_VERDICT_IGNORE : SB_VERDICT_FAIL, system ? "" : not_contained,
 	    err->msg);
 }
@@ -246,21 +242,9 @@ static bool is_known(const struct sb_request *q)
 /* A configuration of its own (conf=) is nothing to fall back to, and is not kept. */
 static int load(const struct sb_request *request, struct sb_err *err)
 {
-	const char *dir = *request->conf_dir ? request->conf_dir : NULL;
-	struct sb_err why = { 0 };
 	known.broken = (struct sb_err){ 0 };
-	int r = sb_config_load(dir, NULL, &known.config, err);
-	if (dir)
-		return r;
-	if (r == 0) {
-		if (sb_config_keep(known.config, &why) < 0)
-			sb_log(LOG_WARNING, "the configuration is not kept: %s", why.msg);
-		return 0;
-	}
-	if (sb_config_load_kept(&known.config, &why) < 0)
-		return r;
-	known.broken = *err;
-	return 0;
+	return *request->conf_dir ? sb_config_load(request->conf_dir, NULL, &known.config, err)
+				  : sb_helper_load(&known.config, &known.broken, err);
 }
 
 /* The policy may hang on a directory. How long to wait for that it would have said itself: so it is

@@ -10,6 +10,7 @@
  *   sessbox-helper release  takes down what outlives tenants; before removal from the system
  *   sessbox-helper expire   ends limits whose time is up
  *   sessbox-helper wait     starts what does that in time; when the monitor has ended
+ *   sessbox-helper manager UID  may that user have a manager of systemd's? 0 = yes
  *   sessbox-helper --steps  lists the steps of a login
  */
 #include <errno.h>
@@ -26,6 +27,7 @@
 #include "sessbox/io.h"
 #include "sessbox/log.h"
 #include "sessbox/ns.h"
+#include "sessbox/parse.h"
 #include "sessbox/str.h"
 
 #define REQUEST_MS 2000
@@ -247,6 +249,18 @@ static int list_steps(void)
 	return 0;
 }
 
+/* ExecCondition= of user@.service: 0 = go on, 1 = leave it. */
+static int manager(const char *text)
+{
+	uint64_t uid;
+	sb_log_open("sessbox-helper");
+	if (sb_parse_u64(text, &uid) < 0 || uid >= UINT32_MAX) {
+		sb_log(LOG_ERR, "'%s' is no uid", text);
+		return 1;
+	}
+	return !sb_helper_may_have_manager((uid_t)uid);
+}
+
 static const struct {
 	const char *name;
 	int (*run)(void);
@@ -266,9 +280,11 @@ int main(int argc, char **argv)
 		return 1;
 	if (argc == 1)
 		return serve();
+	if (argc == 3 && strcmp(argv[1], "manager") == 0)
+		return manager(argv[2]);
 	for (size_t i = 0; i < SB_ARRAY_SIZE(modes); i++)
 		if (argc == 2 && strcmp(argv[1], modes[i].name) == 0)
 			return modes[i].run();
-	fprintf(stderr, "usage: sessbox-helper [hold|release|expire|wait|--steps]\n");
+	fprintf(stderr, "usage: sessbox-helper [hold|release|expire|wait|manager UID|--steps]\n");
 	return 2;
 }

@@ -5,6 +5,19 @@
 #include "sessbox/container.h"
 #include "sessbox/proto.h"
 
+/* Accounts of the host's own below this enter when nobody can say who is a tenant; a directory's,
+ * and the rest, are refused. */
+#define SB_FIRST_USER_UID 1000
+
+/*
+ * The configuration, which is kept as the last good one; or, if it does not load, the last good
+ * one, and why in *broken. A negative errno: there is none.
+ */
+int sb_helper_load(struct sb_config **ret, struct sb_err *broken, struct sb_err *err);
+
+/* May systemd run a manager for this user on the host? Nobody's who is a tenant in any service. */
+bool sb_helper_may_have_manager(uid_t uid);
+
 /* A reply being made, and the descriptors that go with it. */
 struct sb_answer {
 	struct sb_reply reply;

@@ -5,6 +5,7 @@ import contextlib
 import glob
 import grp
 import os
+import pwd
 import shutil
 import time
 from pathlib import Path
@@ -226,3 +227,49 @@ def a_local_group_decides_before_a_directory_is_asked():
         rc, seconds = account('bob')
         assert rc != 0 and 10 <= seconds < 10 + 8 * host.SLOW, (rc, seconds)
         host.log_has(mark, "sessbox.*'bob'.*no source of groups answered .* within 10 s")
+
+
+# the condition of user@.service
+
+def manager(number):
+    return box.run(str(host.HELPER), 'manager', str(number), check=False).rc == 0
+
+
+def managers(*users):
+    """Who of them may have a manager of systemd's."""
+    return {user for user in users if manager(pwd.getpwnam(user).pw_uid)}
+
+
+EVERYBODY = ('root', 'svc', 'carol', 'bob', 'alice')
+
+
+@case(19, same_by_design=True)
+def who_is_a_tenant_may_have_no_user_manager():
+    assert managers(*EVERYBODY) == {'root', 'svc', 'carol'}
+    box.config(tenants={'MatchUsers': '!bob', 'MatchUIDs': f'{pwd.getpwnam("svc").pw_uid}'})
+    assert managers(*EVERYBODY) == {'root', 'carol', 'bob'}
+    # A tenant of one service alone: what he leaves in his home there would run outside.
+    box.config(tenants={'Contain': 'no'}, jobs={'MatchUsers': 'alice', 'MatchServices': 'cron', 'Contain': 'yes'})
+    assert managers(*EVERYBODY) == {'root', 'svc', 'carol', 'bob'}
+    for number in (4321, 321, '', 'alice', '-1', '4294967295', '3001x'):
+        assert not manager(number), number
+
+
+@case(19, same_by_design=True)
+def who_cannot_be_judged_may_have_no_user_manager():
+    assert managers('carol', 'alice') == {'carol'}
+    box.replace(box.CONFIG, '[tenants]\nTasksMaximum=7\n')
+    assert managers(*EVERYBODY) == {'root', 'svc', 'carol'}  # by the last good configuration
+    Path('/var/lib/sessbox/last-good').unlink()
+    assert managers(*EVERYBODY) == {'root', 'svc'}
+    box.config(pupils={'MatchGroups': 'pupils', 'Contain': 'yes'}, admins={'MatchUsers': 'carol', 'Contain': 'no'})
+    with half():
+        assert managers('carol', 'dora', 'nora') == {'carol'}  # both are pupils
+        with box.host_file(HALF_IS_DOWN):
+            assert managers('root', 'svc', 'carol', 'dora', 'nora') == {'root', 'svc', 'carol'}
+    box.config(tenants={'TimeoutSec': '10'}, more={'MatchGroups': 'students', 'Contain': 'yes'})
+    with directory('hang', ['group']):
+        for users, allowed in (('root', {'root'}), ('svc', {'svc'}), ('bob', set())):
+            start = time.monotonic()
+            assert managers(users) == allowed
+            assert time.monotonic() - start < 12 + 8 * host.SLOW
