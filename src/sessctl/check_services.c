@@ -2,6 +2,7 @@
 
 /* Each service of the table and some others: does it contain tenants, or turn them away? */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "check.h"
@@ -67,17 +68,24 @@ static void check_uncontained(const struct ctl_host *host, const struct sb_servi
 			      struct ctl_findings *findings)
 {
 	bool there, guarded = is_guarded(host, service->name, &there);
-	if (guarded && ctl_config_allows(host->config, service->name))
-		ctl_find(findings, CTL_ERROR,
-			 "the other lines, see pam_sessbox(8), or an AllowServices= without it",
+	char fix[200];
+	if (guarded && ctl_config_allows(host->config, service->name)) {
+		snprintf(fix, sizeof(fix),
+			 "sessctl enable %s, after disable if the account line is its own; or an "
+			 "AllowServices= without it",
+			 service->name);
+		ctl_find(findings, CTL_ERROR, fix,
 			 "'%s' lets tenants onto the host: AllowServices= has it, and there is no "
 			 "open line of " MODULE,
 			 service->name);
-	else if (!guarded)
-		ctl_find(findings, CTL_WARNING,
-			 "its lines, see pam_sessbox(8); or, before its other account lines: "
+	} else if (!guarded) {
+		snprintf(fix, sizeof(fix),
+			 "sessctl enable %s; or, before its other account lines: "
 			 "account required " MODULE ", and an AllowServices= without it",
+			 service->name);
+		ctl_find(findings, CTL_WARNING, fix,
 			 "'%s' lets tenants onto the host: no lines of " MODULE, service->name);
+	}
 }
 
 static void check_service(const struct ctl_host *host, const struct sb_service *service,

@@ -17,7 +17,7 @@ enum ctl_exit {
 	CTL_FAILED = 1, /* something failed; findings of `check` */
 	CTL_USAGE = 2,
 	CTL_MISSING = 3, /* no such user or session */
-	CTL_REFUSED = 4, /* needs --force */
+	CTL_REFUSED = 4, /* needs --force, or --no-proof */
 	CTL_NOT_PERMITTED = 5,
 };
 
@@ -35,6 +35,8 @@ enum ctl_option {
 	CTL_WATCH = 1 << 10,
 	CTL_FOR = 1 << 11,
 	CTL_REASON = 1 << 12,
+	CTL_DRY_RUN = 1 << 13,
+	CTL_NO_PROOF = 1 << 14,
 };
 
 /* The command line of a verb: its options, and what else stands there. */
@@ -89,6 +91,8 @@ int ctl_show(const struct ctl_args *args);
 int ctl_limit(const struct ctl_args *args);
 int ctl_policy(const struct ctl_args *args);
 int ctl_check(const struct ctl_args *args);
+int ctl_enable(const struct ctl_args *args);
+int ctl_disable(const struct ctl_args *args);
 int ctl_kill(const struct ctl_args *args);
 int ctl_freeze(const struct ctl_args *args);
 int ctl_thaw(const struct ctl_args *args);
