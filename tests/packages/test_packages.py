@@ -14,6 +14,7 @@ MODULE = '/lib/x86_64-linux-gnu/security/pam_sessbox.so'
 CONFIG, DROP_IN = Path('/etc/security/sessbox.conf'), Path('/etc/security/sessbox.d/tenants.conf')
 SSHD = Path('/etc/pam.d/sshd')
 ACCOUNT = Path('/etc/pam.d/common-account')
+OTHER = Path('/etc/pam.d/other')
 OURS = re.compile(r'.*\bpam_sessbox\.so')
 TASKS = 40
 CLASSES = f'''[tenants]
@@ -151,28 +152,31 @@ def test_account_line_for_all_services():
 
 
 def test_removal_is_refused():
-    """A line for a module that is not there lets nobody in."""
-    with_profile = ACCOUNT.read_text()
+    """A line for a module that is not there lets nobody in. Those that could be taken out stay, too."""
+    before = {path: path.read_text() for path in (SSHD, ACCOUNT, OTHER)}
+    OTHER.write_text('account required pam_sessbox.so\n' + before[OTHER])
     done = apt('remove', 'libpam-sessbox')
+    OTHER.write_text(before[OTHER])
     assert done.rc != 0
-    assert re.search(r'libpam-sessbox stays.*\n.*\n\s+/etc/pam.d/sshd$', done.out, re.M), done.out
+    assert re.search(r'libpam-sessbox stays.*\n.*\n\s+/etc/pam.d/other$', done.out, re.M), done.out
     assert stock.state('libpam-sessbox') in ('ii', 'ri')
-    assert ACCOUNT.read_text() == with_profile
+    assert {path: path.read_text() for path in before} == before
     assert unit_is('is-active') == 'active'
     everybody_gets_in(contained=True)
 
 
 def test_remove():
-    """Tenants' logins end, everybody gets in, the users' data stays."""
+    """Tenants' logins end, our lines go, everybody gets in, the users' data stays."""
     tenant = stock.Login(TENANT, 'last')
     wait_for('he is at work', lambda: tenant.count(home()) > 2)
     SSHD.write_text(SEEN['sshd'])
+    check('sessctl', 'enable', 'sshd', '--no-proof')
     with stock.others_log_in():
         done = apt('remove', 'libpam-sessbox', 'sessctl')
     assert done.rc == 0, done.out
     assert "users' data stays in /var/lib/sessbox" in done.out
     assert tenant.process.wait(60) == 255
-    assert ACCOUNT.read_text() == SEEN['account']
+    assert ACCOUNT.read_text() == SEEN['account'] and SSHD.read_text() == SEEN['sshd']
     assert stock.traces() == []
     left = [path for path in stock.changes(SEEN['before'], stock.files()) if not path.startswith('/var/lib/sessbox')]
     assert left == ['/etc/security/sessbox.conf', '/etc/security/sessbox.d', str(DROP_IN),
