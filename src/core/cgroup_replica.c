@@ -16,6 +16,7 @@
 #define NAME "c-:replica"
 #define INSIDE NAME "/inside"
 #define RETRY_MS 10
+#define DYING_MS 3000
 #define DEPTH_MAX 16
 
 static int open_all(struct sb_cgroup *cg, struct sb_cgroup_replica *replica, struct sb_err *err)
@@ -34,7 +35,8 @@ static int open_all(struct sb_cgroup *cg, struct sb_cgroup_replica *replica, str
 int sb_cgroup_replica_make(struct sb_cgroup *cg, struct sb_cgroup_replica *ret, struct sb_err *err)
 {
 	*ret = (struct sb_cgroup_replica){ .entry.clone_fd = -1 };
-	int r = sb_cgroup_replica_remove(cg, sb_now_ms(), err);
+	/* Processes of one whose sessctl was just killed end after it. */
+	int r = sb_cgroup_replica_remove(cg, sb_now_ms() + DYING_MS, err);
 	if (r >= 0)
 		r = sb_cgroup_create(cg, INSIDE, err);
 	if (r == 0)
