@@ -9,6 +9,7 @@
 #include "request.h"
 
 #define CHILD_REFUSED 254
+#define FDS_LOOKED_AT 64
 
 /* Unloading the module takes the handlers away and this with them: NULL means that there are none.
  */
@@ -34,10 +35,19 @@ static void before_fork(void)
 		box_lift(box);
 }
 
+/* sshd's child, which is in, holds a terminal it has got when it forks for who is to have it. */
+static void tell_terminal(const struct box *box)
+{
+	for (int fd = STDERR_FILENO + 1; fd < FDS_LOOKED_AT && !box->shared->terminal; fd++)
+		box->shared->terminal = isatty(fd);
+}
+
 /* In the child, before fork returns there: nothing that could need a lock of the caller's. */
 static void in_child(void)
 {
 	struct box *box = watched;
+	if (box->in && box->tells_terminal && box->shared)
+		tell_terminal(box);
 	if (box->phase == BOX_IDLE || box->in || !box->service ||
 	    box->service->join != SB_JOIN_FORK)
 		return;

@@ -130,8 +130,9 @@ int pam_sm_setcred(pam_handle_t *pamh, int flags, int argc, const char **argv)
 static int watch_children(pam_handle_t *pamh, struct box_error *error)
 {
 	box.service = box_service(pamh);
-	bool forks = box.service && (box.service->join == SB_JOIN_FORK ||
-				     sb_service_has(box.service, SB_SERVICE_MAILS));
+	bool forks =
+		box.service && (box.service->join == SB_JOIN_FORK ||
+				sb_service_has(box.service, SB_SERVICE_MAILS | SB_SERVICE_SCRATCH));
 	if (box_token_make(&box, error) < 0)
 		return -1;
 	return forks ? box_fork_watch(&box, error) : 0;
@@ -183,11 +184,13 @@ static void set_environment(pam_handle_t *pamh, uid_t uid)
 /* Returns -1 when there was no answer. */
 static int ask_close(struct box_reply *reply, struct box_error *error)
 {
+	bool had_terminal = box.shared && box.shared->terminal;
 	const struct sb_request q = { .magic = SB_PROTO_MAGIC,
 				      .version = SB_PROTO_VERSION,
 				      .op = SB_OP_CLOSE,
 				      .uid = box.uid,
-				      .session = box.session };
+				      .session = box.session,
+				      .flags = had_terminal ? SB_REQUEST_HAD_TTY : 0 };
 	/* Only the helper returns to the host's mounts. The caller keeps its tree until it ends:
 	 * sshd closes PAM first and records the terminal's logout after. */
 	return box_ask(&q, box.host_mnt, reply, error);

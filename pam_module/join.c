@@ -82,6 +82,7 @@ static const struct {
 	{ SB_REPLY_DEVPTS, "/dev/pts" },
 	{ SB_REPLY_UTMP, "/run/utmp" },
 	{ SB_REPLY_WTMP, "/var/log/wtmp" },
+	{ SB_REPLY_WTMPDB, "/var/log/wtmp.db" },
 };
 #define STAND_INS (sizeof(stand_ins) / sizeof(stand_ins[0]))
 
@@ -143,6 +144,9 @@ static int take_reply(struct box *box, struct box_reply *reply, struct box_error
 	box->ns_flags = reply->reply.ns_flags;
 	box->n_groups = reply->reply.n_groups;
 	box->new_privileges = reply->reply.flags & SB_REPLY_NEW_PRIVILEGES;
+	box->tells_terminal =
+		sb_service_has(box->service, SB_SERVICE_SCRATCH) &&
+		(reply->reply.flags & (SB_REPLY_UTMP | SB_REPLY_WTMPDB)) != SB_REPLY_UTMP;
 	memcpy(box->bounding, reply->reply.bounding, sizeof(box->bounding));
 	memcpy(box->groups, reply->reply.groups, sizeof(box->groups));
 	return 0;

@@ -32,6 +32,7 @@ struct box_error {
 struct box_shared {
 	struct box_error error; /* why it could not join */
 	volatile bool joined;	/* it is in */
+	volatile bool terminal; /* and has made a terminal */
 };
 
 enum box_phase {
@@ -85,6 +86,7 @@ struct box {
 	size_t n_groups;
 	uint32_t bounding[2]; /* capabilities that stay in the bounding set */
 	bool new_privileges;  /* NoNewPrivileges=no */
+	bool tells_terminal;  /* no scratch utmp will show whether there was one */
 	int ticket;	      /* his Kerberos tickets on the host, -1 = none */
 	int ticket_copy;      /* and the copy that the container got of them */
 };
@@ -164,7 +166,8 @@ int box_join(struct box *box, struct box_error *error);
 
 /*
  * Makes each fork of this process call us, once and for all: a child that is to become the tenant's
- * joins (SB_JOIN_FORK), a caller whose job is in is set free (SB_SERVICE_MAILS). 0 or -1.
+ * joins (SB_JOIN_FORK), a caller whose job is in is set free (SB_SERVICE_MAILS), and a child that
+ * is in tells of the terminal it has made (SB_SERVICE_SCRATCH). 0 or -1.
  */
 int box_fork_watch(struct box *box, struct box_error *error);
 

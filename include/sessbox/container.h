@@ -55,8 +55,9 @@ struct sb_session_grant {
 	uint32_t session;
 	int init;   /* pidfd of the container's init */
 	int devpts; /* detached mount of the container's; for callers that make terminals */
-	int utmp;   /* detached mounts of scratch files */
+	int utmp;   /* detached mounts of what stands in for the host's records */
 	int wtmp;
+	int wtmpdb;
 	int ticket; /* the copy of his tickets that is inside */
 	struct sb_cgroup_entry cgroup;
 	uint32_t ns_flags;
@@ -103,9 +104,11 @@ int sb_session_check(struct sb_cgroup *cg, const struct sb_policy *policy, int64
 /*
  * Ends a session: records, and if it was the last one, the container - which a reaper, cloned into
  * <base>/init, waits for and cleans up after. Never waits for a process. Needs no configuration.
- * A session that is not there is no error.
+ * had_tty: its caller made a terminal for it, which belongs into wtmp. A session that is not there
+ * is no error.
  */
-int sb_session_close(uid_t uid, uint32_t session, int64_t deadline, struct sb_err *err);
+int sb_session_close(uid_t uid, uint32_t session, bool had_tty, int64_t deadline,
+		     struct sb_err *err);
 
 /* The step tables, for tests that fail each step and for `sessbox-helper --steps`. */
 struct sb_step_table {

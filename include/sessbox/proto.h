@@ -52,6 +52,7 @@ enum sb_request_bit {
 	SB_REQUEST_TTY = 1 << 1,    /* the terminal the caller was started on comes with it */
 	SB_REQUEST_TICKET =
 		1 << 2, /* a file of the tenant's Kerberos tickets, O_PATH, comes with it */
+	SB_REQUEST_HAD_TTY = 1 << 3, /* SB_OP_CLOSE: the caller made a terminal for its child */
 };
 #define SB_REQUEST_FDS_MAX 2 /* in the order of the bits */
 
@@ -101,10 +102,11 @@ enum sb_reply_bit {
 	SB_REPLY_DEVPTS = 1 << 3,
 	SB_REPLY_NEW_PRIVILEGES = 1 << 4, /* NoNewPrivileges=no */
 	SB_REPLY_TICKET = 1 << 5,	  /* for those alone who sent SB_REQUEST_TICKET */
+	SB_REPLY_WTMPDB = 1 << 6,
 };
-/* init's pidfd, [the container's devpts], [scratch utmp], [scratch wtmp] (all three detached
- * mounts), [the copy of the tickets that is inside], then the files of every cgroup hierarchy to
- * write "0" to. */
+/* init's pidfd, [the container's devpts], [what stands in for utmp], [for wtmp], [for wtmp.db] (all
+ * four detached mounts), [the copy of the tickets that is inside], then the files of every cgroup
+ * hierarchy to write "0" to. */
 #define SB_REPLY_FD_INIT 0
 #define SB_REPLY_FD_MORE 1
 

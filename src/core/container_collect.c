@@ -47,22 +47,27 @@ static int give_terminal_back(const struct sb_user_dir *user, const struct sb_se
 	return sb_terminal_detach(init, rec->terminal);
 }
 
-void sb_session_forget(struct sb_user_dir *user, uint32_t session)
+static struct sb_utmp_login login_of(const struct sb_session_record *rec)
+{
+	bool has_line = sb_service_has(sb_service_find(rec->service), SB_SERVICE_LINE);
+	return (struct sb_utmp_login){ .session = rec->id,
+				       .caller = (pid_t)rec->caller,
+				       .user = rec->user,
+				       .host = rec->from,
+				       .line = has_line ? rec->terminal : NULL };
+}
+
+void sb_session_forget(struct sb_user_dir *user, uint32_t session, bool had_tty)
 {
 	char name[48];
 	struct sb_session_record rec = { .id = session };
 	snprintf(name, sizeof(name), "sessions/%u-utmp", session);
 	cleanup_fd int utmp = openat(user->fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	bool known = sb_session_load(user->fd, "sessions", session, &rec) == 0;
-	bool has_line = sb_service_has(sb_service_find(rec.service), SB_SERVICE_LINE);
-	const struct sb_utmp_login login = { .session = session,
-					     .caller = (pid_t)rec.caller,
-					     .user = rec.user,
-					     .host = rec.from,
-					     .line = has_line ? rec.terminal : NULL };
+	const struct sb_utmp_login login = login_of(&rec);
 	sb_utmp_logout(&login);
-	if (utmp >= 0 && known)
-		sb_utmp_history(&login, rec.since, utmp);
+	if (known && (had_tty || (utmp >= 0 && sb_utmp_had_tty(utmp))))
+		sb_utmp_history(&login, rec.since);
 	/* Its record is all that tells of the terminal. */
 	if (known && give_terminal_back(user, &rec) == -EPERM)
 		return;
@@ -106,7 +111,7 @@ int sb_session_drop_dead(struct sb_user_dir *user)
 		struct sb_session_record rec;
 		int r = sb_session_load(user->fd, "sessions", ids[i], &rec);
 		if (r < 0 || !sb_session_lives(&rec) || !has_container(user, rec.container))
-			sb_session_forget(user, ids[i]);
+			sb_session_forget(user, ids[i], false);
 	}
 	return n < 0 ? (int)n : 0;
 }
@@ -236,10 +241,11 @@ static void close_forgotten(int run_fd, uid_t uid, struct sb_user_dir *user, int
 		sb_user_sweep(run_fd, uid, user, cg, deadline);
 }
 
-int sb_session_close(uid_t uid, uint32_t session, int64_t deadline, struct sb_err *err)
+int sb_session_close(uid_t uid, uint32_t session, bool had_tty, int64_t deadline,
+		     struct sb_err *err)
 {
 	struct sb_user_dir user;
-	struct sb_session_record rec;
+	struct sb_session_record rec = { 0 };
 	cleanup_fd int run = sb_run_open(err);
 	if (run < 0)
 		return run;
@@ -247,10 +253,11 @@ int sb_session_close(uid_t uid, uint32_t session, int64_t deadline, struct sb_er
 	if (r < 0)
 		return r;
 	r = sb_session_load(user.fd, "sessions", session, &rec);
+	had_tty = had_tty && r == 0;
 	if (r == 0) {
 		/* The records last: they may have to wait for a lock that is not ours. */
 		r = leave_container(uid, session, rec.container, &user);
-		sb_session_forget(&user, session);
+		sb_session_forget(&user, session, had_tty);
 		if (r < 0)
 			sb_fail(err, r, "start the reaper");
 	} else if (r == -ENOENT) {
@@ -260,6 +267,10 @@ int sb_session_close(uid_t uid, uint32_t session, int64_t deadline, struct sb_er
 		sb_fail(err, r, "read the record of session %u", session);
 	}
 	sb_user_close(&user);
+	/* The user's next login does not wait for who may hold the database. */
+	const struct sb_utmp_login login = login_of(&rec);
+	if (had_tty)
+		sb_utmp_history_db(&login, rec.service, rec.since);
 	return r;
 }
 

@@ -17,8 +17,21 @@
 /*
  * What stands in for the host's login records in the caller's private tree: for utmp a file, whose
  * records sshd uses again for each terminal; for wtmp, which would grow at the tenant's will on the
- * host's memory, nothing: the host's pair is made from our own record.
+ * host's memory, nothing: the host's pair is made from our own record. Likewise for wtmp.db, where
+ * sshd would end the last login of whoever has a terminal of the same name; a file that cannot be
+ * written, since a journal beside one that can would be taken for the host's.
  */
+static int stand_in_for_db(struct sb_opening *o, struct sb_err *err)
+{
+	const struct sb_clone how = { .attr = MOUNT_ATTR_NOSUID | MOUNT_ATTR_RDONLY };
+	if (access(SB_WTMPDB_FILE, F_OK) < 0)
+		return 0;
+	cleanup_fd int fd = openat(o->creation.run_fd, "empty",
+				   O_RDONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0400);
+	o->grant.wtmpdb = fd < 0 ? -errno : sb_mount_clone(fd, "", &how);
+	return o->grant.wtmpdb < 0 ? sb_fail(err, o->grant.wtmpdb, "make an empty wtmp.db") : 0;
+}
+
 int sb_grant_scratch(void *ctx, struct sb_err *err)
 {
 	struct sb_opening *o = ctx;
@@ -31,6 +44,9 @@ int sb_grant_scratch(void *ctx, struct sb_err *err)
 		if (o->grant.wtmp < 0)
 			return sb_fail(err, o->grant.wtmp, "clone /dev/null");
 	}
+	int r = stand_in_for_db(o, err);
+	if (r < 0)
+		return r;
 	if (access(SB_UTMP_FILE, F_OK) < 0)
 		return 0;
 	snprintf(name, sizeof(name), "sessions/%u-utmp", o->session.id);
@@ -176,7 +192,8 @@ int sb_grant_keeper(void *ctx, struct sb_err *err)
 
 void sb_session_grant_close(struct sb_session_grant *grant)
 {
-	int *fds[] = { &grant->init, &grant->devpts, &grant->utmp, &grant->wtmp, &grant->ticket };
+	int *fds[] = { &grant->init, &grant->devpts, &grant->utmp,
+		       &grant->wtmp, &grant->wtmpdb, &grant->ticket };
 	for (size_t i = 0; i < SB_ARRAY_SIZE(fds); i++)
 		sb_close(fds[i]);
 	sb_cgroup_entry_close(&grant->cgroup);

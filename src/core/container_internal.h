@@ -209,7 +209,8 @@ int sb_user_reconcile(struct sb_user_dir *user, int64_t deadline, struct sb_err 
 int sb_user_sweep(int run_fd, uid_t uid, struct sb_user_dir *user, struct sb_cgroup *cg,
 		  int64_t deadline);
 
-/* Ends one session's records: utmp, wtmp, files. */
-void sb_session_forget(struct sb_user_dir *user, uint32_t session);
+/* Ends one session's records: utmp, wtmp, files. had_tty: its caller says that it made a terminal.
+ */
+void sb_session_forget(struct sb_user_dir *user, uint32_t session, bool had_tty);
 
 #endif

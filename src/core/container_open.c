@@ -319,7 +319,7 @@ static int save_session(void *ctx, struct sb_err *err)
 static void remove_session(void *ctx)
 {
 	struct sb_opening *o = ctx;
-	sb_session_forget(&o->user, o->session.id);
+	sb_session_forget(&o->user, o->session.id, false);
 }
 
 static const struct sb_step open_steps[] = {
@@ -359,6 +359,7 @@ int sb_session_open(const struct sb_session_request *request, struct sb_session_
 					   .devpts = -1,
 					   .utmp = -1,
 					   .wtmp = -1,
+					   .wtmpdb = -1,
 					   .ticket = -1,
 					   .cgroup = { .clone_fd = -1 } },
 				.service = sb_service_find(request->service),

@@ -205,7 +205,7 @@ int sb_utmp_logout(const struct sb_utmp_login *login)
 	return all ? 0 : -EFBIG;
 }
 
-static bool had_terminal(int scratch_fd)
+bool sb_utmp_had_tty(int scratch_fd)
 {
 	struct utmp u;
 	for (off_t at = 0; pread(scratch_fd, &u, sizeof(u), at) == sizeof(u);
@@ -221,11 +221,9 @@ static int append(int fd, const struct utmpx *u)
 	return n == sizeof(*u) ? 0 : n < 0 ? -errno : -ENOSPC;
 }
 
-int sb_utmp_history(const struct sb_utmp_login *login, uint64_t since, int scratch_utmp_fd)
+int sb_utmp_history(const struct sb_utmp_login *login, uint64_t since)
 {
 	struct utmpx u;
-	if (!had_terminal(scratch_utmp_fd))
-		return 0;
 	cleanup_fd int fd = open_locked(SB_WTMP_FILE, O_WRONLY | O_APPEND);
 	if (fd < 0)
 		return fd == -ENOENT ? 0 : fd;

@@ -33,6 +33,7 @@ void sb_answer_init(struct sb_answer *answer)
 						 .devpts = -1,
 						 .utmp = -1,
 						 .wtmp = -1,
+						 .wtmpdb = -1,
 						 .ticket = -1,
 						 .cgroup = { .clone_fd = -1 } } };
 }
@@ -95,6 +96,7 @@ static void fill_reply(struct sb_answer *answer)
 	reply->flags |= grant->devpts >= 0 ? SB_REPLY_DEVPTS : 0;
 	reply->flags |= grant->utmp >= 0 ? SB_REPLY_UTMP : 0;
 	reply->flags |= grant->wtmp >= 0 ? SB_REPLY_WTMP : 0;
+	reply->flags |= grant->wtmpdb >= 0 ? SB_REPLY_WTMPDB : 0;
 	reply->flags |= grant->ticket >= 0 ? SB_REPLY_TICKET : 0;
 	reply->n_groups = (uint32_t)grant->n_groups;
 	memcpy(reply->groups, grant->groups, grant->n_groups * sizeof(grant->groups[0]));
@@ -298,7 +300,8 @@ static void judge(const struct sb_request *request, struct sb_answer *answer)
 static void close_session(const struct sb_request *request, struct sb_answer *answer)
 {
 	struct sb_err err = { 0 };
-	int r = sb_session_close(request->uid, request->session, sb_now_ms() + CLOSE_MS, &err);
+	int r = sb_session_close(request->uid, request->session,
+				 request->flags & SB_REQUEST_HAD_TTY, sb_now_ms() + CLOSE_MS, &err);
 	say(answer, r < 0 ? SB_VERDICT_FAIL : SB_VERDICT_CONTAIN, "", r < 0 ? err.msg : "");
 }
 
@@ -321,15 +324,12 @@ int sb_answer_send(const struct sb_answer *answer)
 	int fds[SB_MSG_FDS_MAX] = { -1 };
 	size_t n = 0;
 	if (answer->reply.verdict == SB_VERDICT_CONTAIN && grant->init >= 0) {
+		const int more[] = { grant->devpts, grant->utmp, grant->wtmp, grant->wtmpdb,
+				     grant->ticket };
 		fds[n++] = grant->init;
-		if (grant->devpts >= 0)
-			fds[n++] = grant->devpts;
-		if (grant->utmp >= 0)
-			fds[n++] = grant->utmp;
-		if (grant->wtmp >= 0)
-			fds[n++] = grant->wtmp;
-		if (grant->ticket >= 0)
-			fds[n++] = grant->ticket;
+		for (size_t i = 0; i < SB_ARRAY_SIZE(more); i++)
+			if (more[i] >= 0)
+				fds[n++] = more[i];
 		for (size_t i = 0; i < grant->cgroup.n; i++)
 			fds[n++] = grant->cgroup.fds[i];
 	}

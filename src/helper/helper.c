@@ -95,7 +95,7 @@ static int serve_one(const struct sb_request *request, struct sb_answer *answer)
 		sb_log(LOG_ERR, "the caller does not take the answer: %s", strerror(-r));
 		/* Nobody will close what was opened. */
 		if (answer->reply.session && request->op == SB_OP_OPEN)
-			sb_session_close(request->uid, answer->reply.session,
+			sb_session_close(request->uid, answer->reply.session, false,
 					 sb_now_ms() + REQUEST_MS, NULL);
 	}
 	sb_answer_clear(answer);
