@@ -7,6 +7,7 @@ import itertools
 import json
 import os
 import pwd
+import quopri
 import shutil
 import signal
 import struct
@@ -677,6 +678,13 @@ MAILER = '''#!/bin/sh
 '''
 
 
+def readable(mail):
+    """Debian 13's cron sends lines that are too long for some mailer in a form that is not."""
+    encoded = b'Content-Transfer-Encoding: quoted-printable\n'
+    head, found, rest = mail.read_bytes().partition(encoded)
+    return (head + found + (quopri.decodestring(rest) if found else rest)).decode()
+
+
 @contextlib.contextmanager
 def mailbox():
     """A box for alice, and a mailer; what the box has by now."""
@@ -687,7 +695,7 @@ def mailbox():
     os.chown(mail, pwd.getpwnam('alice').pw_uid, -1)
     mail.chmod(0o660)
     try:
-        yield mail.read_text
+        yield lambda: readable(mail)
     finally:
         mail.unlink()
         SENDMAIL.unlink()

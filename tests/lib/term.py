@@ -57,9 +57,9 @@ class Term:
     def closed(self):
         """Wait for the program's end; its exit status as the shell counts it."""
         until = time.monotonic() + self.seconds
-        while self.more(until):
-            pass
         while time.monotonic() < until:
+            while self.more(until):  # until a hang-up, which login makes one of to begin with
+                pass
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             if pid:
                 self.pid = 0
