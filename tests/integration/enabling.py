@@ -337,6 +337,49 @@ def interrupted_it_takes_the_copy_down(before):
 
 @case(21, same_by_design=True)
 @with_stock
+def a_proof_that_is_killed_proves_nothing(before):
+    state = state_of('sshd')
+    process = subprocess.Popen(['sessctl', 'enable', 'sshd'], stderr=subprocess.PIPE, text=True)
+    for pid in host.wait_for('the copy is there', lambda: processes('sessbox-prove')):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    _, error = process.communicate(timeout=20 * host.SLOW)
+    assert_unchanged(box.Result(process.returncode, '', error), state, REFUSED, 'cannot be tried')
+    assert not copies()
+
+
+@contextlib.contextmanager
+def full(directory):
+    """The same files, on a disk that has no room for another."""
+    copy = box.DIR / 'full'
+    copy.mkdir()
+    box.run('mount', '-t', 'tmpfs', '-o', 'size=512k,mode=700', 'full', str(copy))
+    try:
+        box.run('cp', '-a', f'{directory}/.', str(copy))
+        box.run('dd', 'if=/dev/zero', f'of={copy}/filler', check=False)
+        copy.chmod(directory.stat().st_mode & 0o7777)
+        with mounted(copy, directory):
+            yield
+    finally:
+        box.run('umount', str(copy))
+        copy.rmdir()
+
+
+@case(21, same_by_design=True)
+@with_stock
+def on_a_full_disk_the_file_stays(before):
+    KEPT.mkdir(0o700, parents=True)
+    for directory in (KEPT, PAM_DIR):
+        with full(directory):
+            state, names = state_of('sshd'), sorted(os.listdir(PAM_DIR))
+            done = enable('sshd', '--no-proof')
+            assert done.rc == FAILED and 'No space left' in done.err, done
+            assert state_of('sshd') == state and sorted(os.listdir(PAM_DIR)) == names
+    assert enable('sshd', '--no-proof').rc == 0
+
+
+@case(21, same_by_design=True)
+@with_stock
 def one_at_a_time(before):
     process = subprocess.Popen(['sessctl', 'enable', 'sshd'], stdout=subprocess.DEVNULL)
     host.wait_for('the copy is there', copies)
