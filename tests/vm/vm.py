@@ -179,7 +179,7 @@ class VM:
                            f"hostfwd=tcp:127.0.0.1:{self.ssh_port}-:22",
                 "-device", "virtio-net-pci,netdev=n,romfile=", "-device", "virtio-rng-pci",
                 "-serial", f"file:{self.dir}/console", *self._cable(),
-                "-display", "none", "-no-reboot"]
+                "-display", "none"]
         with open(os.path.join(self.dir, "qemu"), "wb") as log:
             self.qemu = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                          start_new_session=True, preexec_fn=die_with_parent())
@@ -241,6 +241,29 @@ class VM:
         except subprocess.TimeoutExpired:
             raise VMError(f"did not power off within {timeout} s") from None
         return time.monotonic() - start
+
+    def reboot(self, timeout=300):
+        """An orderly one, on the same disk; seconds until commands can be run again."""
+        start = time.monotonic()
+        before = self.check("cat /proc/sys/kernel/random/boot_id")
+        self.run("systemctl reboot", timeout=30)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.master.wait(timeout)  # with the control sshd
+        while time.monotonic() < start + timeout:
+            self._disconnect()
+            self._wait_banner()
+            self._connect()
+            after = self.run("cat /proc/sys/kernel/random/boot_id")
+            if after.rc == 0 and after.out != before:
+                return time.monotonic() - start
+        raise VMError(f"did not come back within {timeout} s")
+
+    def _disconnect(self):
+        if self.master.poll() is None:
+            self.master.kill()
+        self.master.wait()
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(os.path.join(self.dir, "ctl"))
 
     def stop(self):
         """End the machine at once: its disk is thrown away anyway."""
