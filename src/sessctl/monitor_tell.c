@@ -50,6 +50,15 @@ static void write_to_line(const char *line, void *ctx)
 		write_to(ctx, line + 4);
 }
 
+/* The host's: a caller who is only just getting the container's has still got that one, with
+ * everybody's terminals in it. */
+static bool is_ours(int pts)
+{
+	struct stat theirs, ours;
+	return fstat(pts, &theirs) < 0 ||
+	       (stat("/dev/pts", &ours) == 0 && ours.st_dev == theirs.st_dev);
+}
+
 /* The caller's, as long as he is who he was. */
 static int open_devpts(const struct sb_session_record *rec)
 {
@@ -64,8 +73,10 @@ static int open_devpts(const struct sb_session_record *rec)
 		return -errno;
 	if (sb_proc_read((pid_t)rec->caller, &proc) < 0 || proc.start != rec->caller_start)
 		return -ESRCH;
-	int pts = sys_openat2(root, "dev/pts", &how);
-	return pts < 0 ? -errno : pts;
+	cleanup_fd int pts = sys_openat2(root, "dev/pts", &how);
+	if (pts < 0)
+		return -errno;
+	return is_ours(pts) ? -ENOENT : sb_steal_fd(&pts);
 }
 
 /* Where the host has no utmp there is no scratch file: all that there are in his devpts. */

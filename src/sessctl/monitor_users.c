@@ -149,8 +149,11 @@ static void look_at(struct ctl_tenants *tenants, struct ctl_watched *w, int64_t 
 	cleanup_free uint32_t *numbers = NULL;
 	char text[SB_NOTICE_MAX];
 	int r = sb_user_open(tenants->run, w->uid, &user);
-	if (r < 0)
+	if (r < 0) {
+		/* He is out, and the next survey forgets him. */
+		w->look_at = next_poll(now);
 		return;
+	}
 	bool told_by_kernel = tenants->cg && watch(tenants, w);
 	r = tenants->cg
 		    ? sb_notice_look(tenants->run, user.fd, tenants->cg, w->uid, PAUSE_SEC, &notice)
