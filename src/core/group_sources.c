@@ -29,26 +29,44 @@ struct source {
 	bool answers;
 };
 
+/* What is behind the name, if the line is of this database; NULL = it is not. To libc a blank ends
+ * the name as the colon does, which may be missing. */
+static const char *find_value(const char *line, const char *database)
+{
+	static const char ends[] = ": \t\n";
+	const char *text = line + strspn(line, " \t");
+	size_t len = strlen(database);
+	if (strcspn(text, ends) != len || strncmp(text, database, len) != 0)
+		return NULL;
+	return text + len + strspn(text + len, ends);
+}
+
 /*
- * The words behind "database:", in a copy that the caller frees; NULL: there is no such line. 0 or
- * a negative errno.
+ * The words behind "database:", in a copy that the caller frees; NULL: there is no such line. Of
+ * several the last one counts. 0 or a negative errno.
  */
 static int find_words(const char *database, char **ret)
 {
 	cleanup_file FILE *file = fopen(SWITCH, "re");
 	cleanup_free char *line = NULL;
-	size_t size = 0, len = strlen(database);
+	cleanup_free char *words = NULL;
+	size_t size = 0;
 	if (!file)
 		return errno == ENOENT ? 0 : -errno;
 	errno = 0;
 	while (getline(&line, &size, file) >= 0) {
-		const char *text = line + strspn(line, " \t");
-		if (strncmp(text, database, len) != 0 || text[len] != ':')
+		const char *value = find_value(line, database);
+		if (!value)
 			continue;
-		*ret = strdup(text + len + 1);
-		return *ret ? 0 : -ENOMEM;
+		free(words);
+		words = strdup(value);
+		if (!words)
+			return -ENOMEM;
 	}
-	return -errno;
+	if (errno)
+		return -errno;
+	*ret = sb_steal_ptr(&words);
+	return 0;
 }
 
 /* Leaves the sources: what is in brackets says which answer ends the search, and after a # is a

@@ -139,14 +139,14 @@ def a_container_that_is_out_of_date_is_joined_and_gets_its_limits():
 # a directory that does not answer
 
 @contextlib.contextmanager
-def directory(name, databases):
+def directory(name, databases, colon=':'):
     """A source of accounts of tests/lib besides the files, and systemd's, which fails without systemd."""
     library = Path(glob.glob('/lib/*/libnss_files.so.2')[0]).with_name(f'libnss_{name}.so.2')
     switch = Path('/etc/nsswitch.conf')
     text = switch.read_text()
     lines = [line for line in text.splitlines() if line.split(':')[0] not in ('initgroups', *databases)]
     shutil.copy(box.TREE / f'build/test/libnss_{name}.so.2', library)
-    box.replace(switch, '\n'.join([*lines, *(f'{base}: files systemd {name}' for base in databases)]) + '\n')
+    box.replace(switch, '\n'.join([*lines, *(f'{base}{colon.format(base=base)} files systemd {name}' for base in databases)]) + '\n')
     try:
         yield
     finally:
@@ -176,14 +176,14 @@ def a_directory_that_hangs_refuses_no_local_admin():
 
 
 @contextlib.contextmanager
-def half():
+def half(colon=':'):
     """Two users whom a directory knows and /etc does not. Their group's members are not listed with it."""
     for user, uid in (('dora', 3150), ('nora', 950)):
         home = Path('/home', user)
         home.mkdir(exist_ok=True)
         os.chown(home, uid, 100)
         (box.DIR / 'keys' / user).write_text((box.DIR / 'key.pub').read_text())
-    with directory('half', ['passwd', 'group']):
+    with directory('half', ['passwd', 'group'], colon):
         yield
 
 
@@ -214,6 +214,15 @@ def a_source_of_groups_that_fails_says_no_no():
     with directory('half', ['group']), box.host_file(HALF_IS_DOWN):
         enters('root', 'carol')
         assert box.out_of('alice', 'hostname') == 'alice-box'
+
+
+@case(19)
+def a_source_is_found_as_libc_finds_it():
+    """A blank is as good as the colon, and of two lines the last one counts."""
+    box.config(pupils={'MatchGroups': 'pupils', 'Contain': 'yes'})
+    for colon in (' :', ' ', ': files\n{base}:'):
+        with half(colon), box.host_file(HALF_IS_DOWN):
+            refused('dora')
 
 
 @case(19)
