@@ -58,10 +58,12 @@ int box_ticket_find(const char *ccache, uid_t uid)
 	return fd;
 }
 
+/* Not for a later session's copy, of which the helper says so. */
 static bool is_gone(int fd)
 {
 	struct stat st;
-	return fd >= 0 && fstat(fd, &st) == 0 && st.st_nlink == 0;
+	return fd >= 0 && fstat(fd, &st) == 0 && st.st_nlink == 0 &&
+	       (st.st_mode & 07777) != SB_TICKET_REPLACED;
 }
 
 static bool is_same(int a, int b)

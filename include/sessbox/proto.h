@@ -107,6 +107,8 @@ enum sb_reply_bit {
 /* init's pidfd, [the container's devpts], [what stands in for utmp], [for wtmp], [for wtmp.db] (all
  * four detached mounts), [the copy of the tickets that is inside], then the files of every cgroup
  * hierarchy to write "0" to. */
+/* The mode of a copy that a later session's has taken the place of: nobody inside removed it. */
+#define SB_TICKET_REPLACED 0
 #define SB_REPLY_FD_INIT 0
 #define SB_REPLY_FD_MORE 1
 

@@ -45,7 +45,8 @@ int sb_ticket_open(int file, uid_t uid, struct sb_ticket *ret)
 	int r = name_file(link, ret->name, sizeof(ret->name));
 	if (r < 0)
 		return r;
-	ret->file = open(link, O_RDONLY | O_CLOEXEC);
+	/* Its owner may hold a lease on it: not waited for. */
+	ret->file = open(link, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	ret->size = (size_t)st.st_size;
 	return ret->file < 0 ? -errno : 0;
 }
@@ -70,14 +71,25 @@ static bool is_there(const struct sb_ticket *ticket, int tmp)
 	       ours.st_ino == there.st_ino;
 }
 
+/* An earlier session's, where the name is the same each time. Its module must not take it for one
+ * that somebody inside has removed, and the host's file with it. */
+static void remove_earlier(const struct sb_ticket *ticket, int tmp)
+{
+	struct stat st;
+	cleanup_fd int fd =
+		openat(tmp, ticket->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink == 1)
+		fchmod(fd, SB_TICKET_REPLACED);
+	unlinkat(tmp, ticket->name, 0);
+}
+
 /* What is done here the tenant could do himself: it is his name in a directory that he may write.
  */
 static int put(const struct sb_ticket *ticket, int tmp)
 {
 	if (is_there(ticket, tmp))
 		return -EALREADY;
-	/* An earlier session's, where the name is the same each time. */
-	unlinkat(tmp, ticket->name, 0);
+	remove_earlier(ticket, tmp);
 	cleanup_fd int fd = openat(tmp, ticket->name,
 				   O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	int r = fd < 0 ? -errno : copy(ticket, fd);

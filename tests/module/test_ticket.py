@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Kerberos tickets in the caller's /tmp: which are shown to the helper, and what becomes of them."""
+import fcntl
 import json
 import os
+import signal
 import subprocess
+import time
 from pathlib import Path
 
 import machine
@@ -160,6 +163,38 @@ def test_a_second_session_has_them_anew():
     for driver in (second, first):
         driver.go_on()
         assert driver.end() == 0
+    machine.wait_for_end()
+
+
+def test_a_later_session_leaves_the_hosts_where_it_is():
+    """Its copy takes the place of the earlier one, which nobody inside has removed."""
+    plain(FILE)
+    words = [f'putenv=KRB5CCNAME=FILE:{FILE}', 'open', 'sync=now', 'close']
+    first = begin(TENANT, *words)
+    first.until('now')
+    old = (inside() / NAME).stat().st_ino
+    second = begin(TENANT, *words)
+    second.until('now')
+    assert (inside() / NAME).stat().st_ino != old
+    first.go_on()
+    assert first.end() == 0 and FILE.exists()
+    (inside() / NAME).unlink()
+    second.go_on()
+    assert second.end() == 0 and not FILE.exists()
+    machine.wait_for_end()
+
+
+def test_a_lease_on_them_is_not_waited_for():
+    plain(FILE)
+    with FILE.open('r+') as file:
+        signal.signal(signal.SIGIO, signal.SIG_IGN)
+        fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+        mark = machine.host.log_mark()
+        start = time.monotonic()
+        seen = drive(TENANT, f'putenv=KRB5CCNAME=FILE:{FILE}', 'open', 'close')
+        assert time.monotonic() - start < 10
+    assert [seen.code('open'), seen.code('close')] == [SUCCESS, SUCCESS]
+    machine.host.log_has(mark, 'his Kerberos tickets are not inside: Resource temporarily unavailable')
     machine.wait_for_end()
 
 
