@@ -107,6 +107,13 @@ int sb_policy_hostname(const struct sb_policy *policy, const char *host, char *b
 		       struct sb_err *err);
 
 /*
+ * Makes hash (a record's) the limits' one, now that they have been set. unsupported: as
+ * sb_cgroup_apply() says. With DeviceAllow in it the part of that stays as it was: the monitor has
+ * not the right to set it, and the next login has to see that it differs.
+ */
+void sb_policy_note_limits(const struct sb_policy *policy, unsigned int unsupported, char hash[17]);
+
+/*
  * TmpSize= in bytes: a percentage is one of MemoryMax, or of ram (bytes of the machine) when that
  * is infinity.
  */

@@ -296,13 +296,13 @@ int sb_limit_write_devices(int dir, const struct sb_cgroup_limit *row, const voi
 		r = read_list(dir, row->file, &held);
 	if (r == 0 && held.all)
 		r = sb_write_file(dir, "devices.deny", "a");
+	int allowed = r < 0 ? 0 : allow_missing(dir, &wanted, &held);
+	if (r == 0)
+		r = allowed == 0 || allowed == -EOPNOTSUPP ? deny_surplus(dir, &wanted, &held)
+							   : allowed;
 	/* Without the right to change any. */
 	if (r == -EPERM)
 		r = -EOPNOTSUPP;
-	if (r < 0)
-		return r;
-	int allowed = allow_missing(dir, &wanted, &held);
-	r = allowed == 0 || allowed == -EOPNOTSUPP ? deny_surplus(dir, &wanted, &held) : allowed;
 	return r < 0 ? r : allowed;
 }
 

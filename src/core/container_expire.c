@@ -82,7 +82,7 @@ static int resolve(struct refreshing *r, const char *user, struct sb_err *err)
 	return e;
 }
 
-static int apply(const struct refreshing *r, struct sb_err *err)
+static int apply(const struct refreshing *r, unsigned int *ret_unsupported, struct sb_err *err)
 {
 	cleanup_cgroup struct sb_cgroup *cg = NULL;
 	char group[SB_CGROUP_NAME_MAX];
@@ -97,12 +97,15 @@ static int apply(const struct refreshing *r, struct sb_err *err)
 				     unsupported.limits_low ? "uses" : "is in a class that uses",
 				     unsupported.limits_low ? "MemoryMax or MemorySwapMax"
 							    : "ClassMemoryMax");
+	if (e == 0)
+		*ret_unsupported = unsupported.limits;
 	return e;
 }
 
 static int refresh_container(struct refreshing *r, uint32_t number, struct sb_err *err)
 {
 	struct sb_container_record rec;
+	unsigned int unsupported = 0;
 	char name[16];
 	if (sb_container_load(r->user.fd, number, &rec) < 0)
 		return 0;
@@ -110,10 +113,10 @@ static int refresh_container(struct refreshing *r, uint32_t number, struct sb_er
 	if (e < 0 || !r->policy->set.contain)
 		return e;
 	bool changed = strcmp(rec.limits_hash, r->policy->limits_hash) != 0;
-	e = changed || r->policy->budget ? apply(r, err) : 0;
+	e = changed || r->policy->budget ? apply(r, &unsupported, err) : 0;
 	if (e < 0 || !changed)
 		return e;
-	memcpy(rec.limits_hash, r->policy->limits_hash, sizeof(rec.limits_hash));
+	sb_policy_note_limits(r->policy, unsupported, rec.limits_hash);
 	snprintf(name, sizeof(name), "c%u", number);
 	cleanup_fd int dir = openat(r->user.fd, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	e = dir < 0 ? -errno : sb_container_save(dir, &rec);

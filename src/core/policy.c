@@ -165,23 +165,35 @@ static uint64_t hash_kind(uint64_t hash, const struct sb_policy *p, enum sb_key_
 	return hash;
 }
 
-/* All that is set in the cgroup: DeviceAllow, too, of which only the nodes are the container's. */
-static uint64_t hash_limits(uint64_t hash, const struct sb_policy *p)
+#define HASH_HALF 8
+
+/* All that is set in the cgroup: DeviceAllow, too, of which only the nodes are the container's. It
+ * has the second half of the text for itself. */
+static void hash_limits(uint64_t start, struct sb_policy *p)
 {
-	for (enum sb_limit i = 0; i < SB_LIMITS_N; i++)
-		hash = hash_key(hash, p, sb_key_find(sb_limit_rows[i].key));
-	return hash;
+	uint64_t halves[2] = { start, start };
+	for (enum sb_limit i = 0; i < SB_LIMITS_N; i++) {
+		uint64_t *half = &halves[i == SB_DEVICE_ALLOW];
+		*half = hash_key(*half, p, sb_key_find(sb_limit_rows[i].key));
+	}
+	sb_format(p->limits_hash, sizeof(p->limits_hash), "%08" PRIx32 "%08" PRIx32,
+		  (uint32_t)(halves[0] ^ halves[0] >> 32), (uint32_t)(halves[1] ^ halves[1] >> 32));
+}
+
+void sb_policy_note_limits(const struct sb_policy *policy, unsigned int unsupported, char hash[17])
+{
+	bool devices = !(unsupported & SB_LIMIT_BIT(SB_DEVICE_ALLOW));
+	memcpy(hash, policy->limits_hash, devices ? sizeof(policy->limits_hash) : HASH_HALF);
 }
 
 static void hash_all(struct sb_policy *p)
 {
 	const uint64_t start = UINT64_C(0xcbf29ce484222325);
 	uint64_t container = hash_kind(start, p, SB_KEY_CONTAINER);
-	uint64_t limits = hash_limits(start, p);
 	if (p->budget)
 		container = hash_text(container, p->budget);
 	sb_format(p->container_hash, sizeof(p->container_hash), "%016" PRIx64, container);
-	sb_format(p->limits_hash, sizeof(p->limits_hash), "%016" PRIx64, limits);
+	hash_limits(start, p);
 }
 
 static int build(const struct sb_resolver *r, struct sb_policy **ret)

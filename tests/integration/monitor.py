@@ -13,6 +13,7 @@ import box
 import host
 from bounds import two_classes
 from cases import case
+from devices import DENIED, FUSE, opening, plant
 from life import FOR, limited, timers, timers_end
 from services import contains, bash
 
@@ -41,8 +42,9 @@ def started():
     if host.IN_VM:
         box.run('systemctl', 'start', UNIT)
         return None
-    with SAID.open('ab') as out:
-        return subprocess.Popen(['sessctl', 'monitor'], stdin=subprocess.DEVNULL, stdout=out)
+    with SAID.open('ab') as out:  # with what its unit gives it
+        return subprocess.Popen(['setpriv', '--bounding-set=-all,+sys_ptrace,+dac_override', '--', 'sessctl',
+                                 'monitor'], stdin=subprocess.DEVNULL, stdout=out)
 
 
 def ends_said():
@@ -342,6 +344,21 @@ def a_limit_ends_by_the_monitor_alone():
         host.wait_for('the end', lambda: host.tasks_max('alice') == 30, 12)
         host.wait_for('the file is gone', lambda: not FOR.exists())
         host.wait_for('it says so', lambda: ends_said() == before + 1)
+
+
+@case(20)
+def what_it_may_not_set_is_left_to_the_next_login():
+    """Which devices can be opened."""
+    config()
+    with box.session('alice') as alice, monitor():
+        plant(FUSE)
+        limited('TasksMax=70', '--for', f'{4 * host.SLOW:.0f}s')
+        config(DeviceAllow='/dev/fuse')
+        host.wait_for('the end', lambda: host.tasks_max('alice') == 30, 12)
+        host.wait_for('the file is gone', lambda: not FOR.exists())
+        assert box.the_container('alice')['stale'] and opening(alice, FUSE) == DENIED
+        box.out_of('alice', 'true')
+        assert opening(alice, FUSE) == 'open'
 
 
 @case(20)

@@ -446,6 +446,28 @@ static void hashes(void **state)
 	}
 }
 
+/* What could not be set stays noted as it was. */
+static void noted_limits(void **state)
+{
+	const unsigned int devices = SB_LIMIT_BIT(SB_DEVICE_ALLOW);
+	(void)state;
+	cleanup_config struct sb_config *plain = load_text("[Defaults]\nTasksMax=9\n", NULL);
+	cleanup_config struct sb_config *changed =
+		load_text("[Defaults]\nTasksMax=9\nDeviceAllow=/dev/x\n", NULL);
+	cleanup_policy struct sb_policy *before = resolve(plain), *now = resolve(changed);
+	char hash[17] = "";
+	sb_policy_note_limits(before, devices, hash);
+	assert_string_not_equal(hash, before->limits_hash);
+	sb_policy_note_limits(before, 0, hash);
+	assert_string_equal(hash, before->limits_hash);
+	sb_policy_note_limits(before, devices, hash);
+	assert_string_equal(hash, before->limits_hash);
+	sb_policy_note_limits(now, devices, hash);
+	assert_string_not_equal(hash, now->limits_hash);
+	sb_policy_note_limits(now, SB_LIMIT_BIT(SB_IO_WEIGHT), hash);
+	assert_string_equal(hash, now->limits_hash);
+}
+
 static uint64_t read_number(const char *path)
 {
 	char buf[32];
@@ -517,15 +539,11 @@ static void longest_timeout(void **state)
 int main(void)
 {
 	const struct CMUnitTest plain[] = {
-		cmocka_unit_test(presets),
-		cmocka_unit_test(budgets),
-		cmocka_unit_test(ends),
-		cmocka_unit_test(group_error),
-		cmocka_unit_test(origins),
-		cmocka_unit_test(hashes),
-		cmocka_unit_test(units),
-		cmocka_unit_test(hostname),
-		cmocka_unit_test(longest_timeout),
+		cmocka_unit_test(presets),	cmocka_unit_test(budgets),
+		cmocka_unit_test(ends),		cmocka_unit_test(group_error),
+		cmocka_unit_test(origins),	cmocka_unit_test(hashes),
+		cmocka_unit_test(noted_limits), cmocka_unit_test(units),
+		cmocka_unit_test(hostname),	cmocka_unit_test(longest_timeout),
 	};
 	struct CMUnitTest tests[SB_ARRAY_SIZE(plain) + SB_ARRAY_SIZE(rows)] = { 0 };
 	size_t n = 0;
