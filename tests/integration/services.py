@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """8. The other services: Debian's own su, runuser, login, cron and atd, each with the lines of its row."""
 import contextlib
-import fcntl
 import functools
 import itertools
 import json
@@ -10,7 +9,6 @@ import pwd
 import quopri
 import shutil
 import signal
-import struct
 import subprocess
 import time
 from pathlib import Path
@@ -27,7 +25,6 @@ CRED = {**OPEN, 'auth': 'auth required pam_sessbox.so join=cred',
         'open': 'session required pam_sessbox.so open join=cred'}
 CLOSE = {'close': OPEN['close']}  # what su-l and runuser-l have besides what they include
 PASSWORD = 'correct-horse'
-TIOCGPTN = 0x80045430
 
 
 # the lines
@@ -505,168 +502,6 @@ def a_killed_su_ends_its_container():
     box.finish(process)
     host.wait_for('its processes are gone', lambda: not host.of_user('alice'))
     host.wait_for('gc finds it', lambda: box.sessctl('gc').rc == 0 and not box.containers())
-
-
-# login
-
-def login():
-    """Debian's login on a terminal of the host's, as getty starts it."""
-    term = shell(['login', '-f', 'alice'])
-    term.expect(r'[$] $')
-    term.send('exec env PS1="READY " bash --norc --noprofile -i\n')
-    term.expect('READY $')
-    return term
-
-
-@case(8)
-@contains('login')
-def login_is_inside():
-    with box.session('alice') as alice:
-        there = alice('readlink /proc/self/ns/pid /proc/self/ns/mnt; hostname; id').out
-        term = login()
-        status, text = term.run('readlink /proc/self/ns/pid /proc/self/ns/mnt; hostname; id')
-        assert status == 0 and text == there and text.split()[0] != outside(), (text, there)
-        term.send('exit 3\n')
-        term.closed()
-
-
-@case(8)
-@contains('login')
-def login_has_its_terminal_and_owns_it():
-    term = login()
-    status, name = term.run('tty')
-    assert status == 0 and name.startswith('/dev/pts') and not name.startswith('/dev/pts/'), name
-    assert term.run('test -O "$(tty)" -a -w "$(tty)"')[0] == 0
-    assert box.the_session('alice')['service'] == 'login'
-    term.send('exit\n')
-    term.closed()
-
-
-@case(8, same_by_design=True)
-@contains('login')
-def login_has_job_control():
-    term = login()
-    term.send('sleep 1000\n')
-    time.sleep(0.5)
-    term.send('\x1a')
-    term.expect('Stopped')
-    term.expect('READY $')
-    term.send('fg\n')
-    term.expect('sleep 1000')
-    time.sleep(0.3)
-    term.send('\x03')
-    term.expect('READY $')
-    term.send('exit\n')
-    term.closed()
-
-
-def records_of(line):
-    """What utmp has for a terminal, as (user, pid)."""
-    data = Path('/run/utmp').read_bytes()
-    rows = [host.UTMP.unpack_from(data, at) for at in range(0, len(data) - host.UTMP.size + 1, host.UTMP.size)]
-    return [(row[4].split(b'\0')[0].decode(), row[1]) for row in rows
-            if row[0] == host.USER_PROCESS and row[2].split(b'\0')[0].decode() == line]
-
-
-@case(8, same_by_design=True)
-@contains('login')
-def login_is_recorded_under_its_terminal():
-    term = login()
-    number = fcntl.ioctl(term.fd, TIOCGPTN, bytes(4))
-    line = f'pts/{struct.unpack("i", number)[0]}'
-    assert [user for user, _ in records_of(line)] == ['alice'], (line, records_of(line))
-    assert f'alice    {line}' in box.run('who').out
-    last = box.run('last', '-n', '1', 'alice').out
-    assert line in last and 'still logged in' in last, last
-    term.send('exit\n')
-    term.closed()
-    if box.STATE['contained']:
-        host.wait_for('the record is dead', lambda: not records_of(line))
-
-
-@case(8)
-@contains('login')
-def a_hangup_of_logins_terminal_ends_the_session():
-    term = login()
-    term.run('(nohup setsid sleep 1000 >/dev/null 2>&1 </dev/null &)')
-    os.close(term.fd)
-    term.fd = os.open('/dev/null', os.O_RDWR)
-    host.wait_for('its processes are gone', lambda: not host.of_user('alice'))
-    host.wait_for('gc finds it', lambda: box.sessctl('gc').rc == 0 and not box.containers())
-
-
-@contextlib.contextmanager
-def login_of_util_linux():
-    """By what the helper knows it from shadow's: its own name in the program."""
-    copy = box.DIR / 'login'
-    copy.write_bytes(Path('/usr/bin/login').read_bytes() + b'util-linux')
-    copy.chmod(0o755)
-    box.run('mount', '--bind', str(copy), '/usr/bin/login')
-    try:
-        yield
-    finally:
-        box.run('umount', '-l', '/usr/bin/login')
-
-
-@case(8)
-@contains('login')
-def a_login_that_reopens_its_terminal_is_refused_on_a_pts():
-    """Inside, that name would be nobody's terminal, or another one of the tenant's."""
-    mark = host.log_mark()
-    box.config(tenants={'OnFailure': 'allow'})  # which is not for what a tenant can choose
-    with login_of_util_linux():
-        term = shell(['login', '-f', 'alice'])
-        term.closed()
-    assert 'cannot be set up' in term.text, term.text
-    host.log_has(mark, 'opens its terminal by name')
-
-
-@contextlib.contextmanager
-def terminal_of_its_own():
-    """As a virtual terminal or a serial line is, here imitated by a bind: its name, and the other end."""
-    place = Path('/dev/tty97')
-    master, slave = os.openpty()
-    place.touch()
-    box.run('mount', '--bind', os.ttyname(slave), str(place))
-    try:
-        yield str(place), master
-    finally:
-        os.close(master)
-        os.close(slave)
-        box.run('umount', '-l', str(place))
-        place.unlink()
-
-
-def login_on(place, master, command):
-    """What one sees there of a login that gives a command and leaves."""
-    with login_of_util_linux(), open(place, 'r+b', buffering=0) as tty:
-        process = box.client(['setsid', '-c', 'login', '-f', 'alice'], stdin=tty, stdout=tty, stderr=tty)
-        os.write(master, f'{command}; echo o""ver\n'.encode())
-        seen = b''
-        while b'over' not in seen:
-            seen += os.read(master, 4096)
-        os.write(master, b'exit\n')
-        process.wait(20 * host.SLOW)
-    return seen.decode()
-
-
-@case(8)
-@contains('login')
-def a_terminal_with_a_name_of_its_own_keeps_it():
-    with terminal_of_its_own() as (place, master):
-        text = login_on(place, master, 'tty; readlink /proc/self/ns/pid; ls /dev')
-    lines = [line.split('\r')[-1] for line in text.replace('\r\n', '\n').split('\n')]
-    assert place in lines and outside() not in text and 'pts97' not in text, text
-
-
-@case(8)
-@contains('login')
-def an_allowed_device_that_was_his_terminal_stays():
-    with terminal_of_its_own() as (place, master):
-        box.config(tenants={'DeviceAllow': place})
-        with box.session('alice') as alice:
-            text = login_on(place, master, 'tty')
-            assert place in text and alice(f'ls {place}').out == f'{place}\n', text
 
 
 # cron and at: daemons of the test's, and a mailer that puts what it gets into the user's box
