@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A machine that is booted again while a tenant is in. From outside, since the stock sshd and all that
-systemd orders take part."""
+"""A machine that is booted again while a tenant is in, and one whose clock is set. From outside, since
+the stock sshd and all that systemd orders take part."""
 import contextlib
 import json
 import re
@@ -112,6 +112,10 @@ def is_there(vm, path):
     return vm.run(f'test -e {path}').rc == 0
 
 
+def ends_told(vm):
+    return vm.check('journalctl -b --no-pager').count('the limits that uid 3001 had until')
+
+
 def line_of(journal, pattern):
     found = [n for n, line in enumerate(journal) if re.search(pattern, line)]
     assert len(found) == 1, (pattern, [journal[n] for n in found], journal[-60:])
@@ -146,3 +150,39 @@ def test_a_tenant_is_ended_before_his_home_goes_and_his_limit_survives(vm):
         set_clock(vm, end + 60)
         becomes(vm, '50')
         assert not is_there(vm, FOR)
+
+
+def test_a_clock_that_is_set_back_and_forth(vm):
+    """A limit ends when the clock on the wall says so: later if that is set back, for good if it was
+    ahead, and the log tells."""
+    start, before = int(vm.check('date +%s')), ends_told(vm)
+    with login(vm):
+        end = limit_for_an_hour(vm)
+        set_clock(vm, start - 7200)
+        time.sleep(5)
+        assert tasks_max(vm) == '70'
+        set_clock(vm, end - 60)
+        time.sleep(5)
+        assert tasks_max(vm) == '70' and is_there(vm, FOR)
+        set_clock(vm, end + 60)
+        becomes(vm, '50')
+        set_clock(vm, start)
+        time.sleep(5)
+        assert tasks_max(vm) == '50' and not is_there(vm, FOR)
+        assert ends_told(vm) == before + 1
+    with login(vm):
+        assert tasks_max(vm) == '50' and until(vm) is None
+
+
+def test_a_limit_that_ended_while_the_machine_was_down(vm):
+    with login(vm):
+        end = limit_for_an_hour(vm)
+    # Only what the machine's own clock says at the next boot.
+    vm.check(f"hwclock --set --utc --date \"$(date -d @{end + 600} '+%F %T')\"")
+    assert is_there(vm, FOR)
+    boot_again(vm)
+    assert int(vm.check('date +%s')) > end and is_there(vm, FOR)
+    with login(vm):
+        assert tasks_max(vm) == '50' and until(vm) is None
+    assert 'had until' in vm.check('sessctl gc')
+    assert not is_there(vm, FOR)
