@@ -156,7 +156,7 @@ check:
 # What takes longer than a check may.
 check-all: check
 	tests/prepare people deb
-	tests/check without storm people keys vm-all vm-without vm-packages vm-trixie vm-directory
+	tests/check without storm people keys vm-systemd vm-all vm-without vm-packages vm-trixie vm-directory
 	tests/fuzz/run
 	$(MAKE) bench
 
