@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 #include <sys/types.h>
 
 /* Milliseconds of CLOCK_MONOTONIC. Deadlines are absolute values of this clock. */
@@ -65,5 +66,16 @@ int sb_msg_send(int sock, const void *data, size_t size, const int *fds, size_t 
 int sb_msg_recv(int sock, void *data, size_t size, int *fds, size_t *n);
 /* The same for a message of `size` bytes or fewer; its length. */
 ssize_t sb_msg_recv_most(int sock, void *data, size_t size, int *fds, size_t *n);
+
+/*
+ * As the last, with who has sent it, as the kernel says; SO_PASSCRED must be set on the socket. pid
+ * 0: it is not, or he is not in this pid namespace.
+ */
+struct sb_msg_more {
+	int *fds;
+	size_t n; /* as above */
+	struct ucred from;
+};
+ssize_t sb_msg_recv_more(int sock, void *data, size_t size, struct sb_msg_more *more);
 
 #endif

@@ -197,7 +197,7 @@ int sb_open_dir(int dfd, const char *name, mode_t mode)
 }
 
 union control {
-	char buf[CMSG_SPACE(SB_MSG_FDS_MAX * sizeof(int))];
+	char buf[CMSG_SPACE(SB_MSG_FDS_MAX * sizeof(int)) + CMSG_SPACE(sizeof(struct ucred))];
 	struct cmsghdr align;
 };
 
@@ -253,7 +253,23 @@ static void close_all(const int *fds, size_t n)
 		close(fds[i]);
 }
 
+static void find_sender(struct msghdr *msg, struct ucred *ret)
+{
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c))
+		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_CREDENTIALS &&
+		    c->cmsg_len == CMSG_LEN(sizeof(*ret)))
+			memcpy(ret, CMSG_DATA(c), sizeof(*ret));
+}
+
 ssize_t sb_msg_recv_most(int sock, void *data, size_t size, int *fds, size_t *n)
+{
+	struct sb_msg_more more = { .fds = fds, .n = *n };
+	ssize_t r = sb_msg_recv_more(sock, data, size, &more);
+	*n = more.n;
+	return r;
+}
+
+ssize_t sb_msg_recv_more(int sock, void *data, size_t size, struct sb_msg_more *more)
 {
 	struct iovec iov = { .iov_base = data, .iov_len = size };
 	union control control;
@@ -261,20 +277,22 @@ ssize_t sb_msg_recv_most(int sock, void *data, size_t size, int *fds, size_t *n)
 			      .msg_iovlen = 1,
 			      .msg_control = &control,
 			      .msg_controllen = sizeof(control) };
-	size_t max = *n;
-	*n = 0;
+	size_t max = more->n;
+	more->n = 0;
+	more->from = (struct ucred){ .pid = 0, .uid = (uid_t)-1, .gid = (gid_t)-1 };
 	ssize_t r;
 	do
 		r = recvmsg(sock, &msg, MSG_CMSG_CLOEXEC);
 	while (r < 0 && errno == EINTR);
 	if (r < 0)
 		return -errno;
-	size_t got = take_fds(&msg, fds, max);
+	size_t got = take_fds(&msg, more->fds, max);
 	if (r > 0 && got <= max && !(msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC))) {
-		*n = got;
+		find_sender(&msg, &more->from);
+		more->n = got;
 		return r;
 	}
-	close_all(fds, got < max ? got : max);
+	close_all(more->fds, got < max ? got : max);
 	return r == 0 ? -ECONNRESET : -EPROTO;
 }
 

@@ -112,6 +112,32 @@ static void odd_messages(void **state)
 	drop_scratch(&s);
 }
 
+/* The kernel says who has sent it, if it is asked to. */
+static void senders(void **state)
+{
+	const int on = 1;
+	(void)state;
+	struct pair p = make_pair();
+	int fd = -1;
+	for (int asked = 0; asked < 2; asked++) {
+		struct sb_msg_more more = { .fds = &fd, .n = 1 };
+		char byte;
+		if (asked)
+			assert_int_equal(setsockopt(p.b, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)),
+					 0);
+		pid_t pid = fork();
+		if (pid == 0)
+			_exit(sb_msg_send(p.a, "x", 1, &p.a, 1) != 0);
+		assert_int_equal(wait_for(pid), 0);
+		assert_int_equal(sb_msg_recv_more(p.b, &byte, 1, &more), 1);
+		assert_int_equal(more.n, 1);
+		assert_int_equal(more.from.pid, asked ? pid : 0);
+		assert_int_equal(more.from.uid, asked ? getuid() : (uid_t)-1);
+		close(fd);
+	}
+	drop_pair(&p);
+}
+
 static void too_many_to_send(void **state)
 {
 	(void)state;
@@ -228,13 +254,10 @@ static void interrupted(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(round_trips),
-		cmocka_unit_test(odd_messages),
-		cmocka_unit_test(too_many_to_send),
-		cmocka_unit_test(cut_control),
-		cmocka_unit_test(ends),
-		cmocka_unit_test(last_words),
-		cmocka_unit_test(interrupted),
+		cmocka_unit_test(round_trips), cmocka_unit_test(odd_messages),
+		cmocka_unit_test(senders),     cmocka_unit_test(too_many_to_send),
+		cmocka_unit_test(cut_control), cmocka_unit_test(ends),
+		cmocka_unit_test(last_words),  cmocka_unit_test(interrupted),
 	};
 	return cmocka_run_group_tests_name("io messages", tests, NULL, NULL);
 }
