@@ -75,6 +75,9 @@ bool sb_cgroup_above(const char *group, char *buf);
 /* The name of the small one beside it, for logins when that is full: "r<uid>". */
 void sb_cgroup_rescue(char *buf, uid_t uid);
 
+/* The name of that for what runs on the host for him: "o<uid>". */
+void sb_cgroup_outside(char *buf, uid_t uid);
+
 /*
  * Makes a group in every hierarchy, and the class' it is in; one that exists is fine. v2: turns the
  * controllers on below <base> (cpu, io, cpuset, memory, pids: those there are; without systemd also
@@ -92,7 +95,8 @@ int sb_cgroup_create(struct sb_cgroup *cg, const char *group, struct sb_err *err
 int sb_cgroup_destroy(struct sb_cgroup *cg, const char *group, int64_t deadline,
 		      struct sb_err *err);
 
-/* The same for whatever there is of a tenant. */
+/* The same for whatever there is of a tenant, when no container of his is left. What runs on the
+ * host for him is killed. */
 int sb_cgroup_destroy_tenant(struct sb_cgroup *cg, uid_t uid, int64_t deadline, struct sb_err *err);
 
 /* Does the group exist in any hierarchy? */

@@ -77,6 +77,7 @@ struct sb_session_grant {
 /* Errors that are no failures: the login is refused because somebody wants it so. */
 #define SB_REFUSED_SESSIONS EUSERS  /* SessionsMax */
 #define SB_REFUSED_FROZEN EHOSTDOWN /* sb_user_freeze, or a freezer state set by hand */
+#define SB_REFUSED_TURN EXFULL	    /* too many jobs of his begin at once */
 
 /*
  * What the user's rescue cgroup, if there is one, has of these limits: to be set with those of his
@@ -118,6 +119,32 @@ struct sb_step_table {
 };
 extern const struct sb_step_table sb_session_tables[];
 extern const size_t sb_session_tables_n;
+
+/* ---- a program that runs on the host for a tenant ---- */
+
+/* The supplementary groups that a container's tenant has in it; groups has SB_GROUPS_MAX places.
+ * Returns their number. */
+size_t sb_container_groups(const struct sb_container_record *rec, uint32_t *groups);
+
+/*
+ * The container of the user that a process is in, itself and not in a pid namespace further down.
+ * The caller makes sure that the pid stays this process' until he has the answer. 0; -ESRCH: in
+ * none; or another negative errno. Needs no lock.
+ */
+int sb_container_find(uid_t uid, pid_t pid, struct sb_container_record *ret, struct sb_err *err);
+
+/*
+ * As fork(2), for a process on the host that belongs to the tenant: born in a small cgroup beside
+ * his own, that is for such alone, with its limits; killed, at the latest, when no container of his
+ * is left. inside: a process of the container it is for, as above. *ret_pidfd is the child's.
+ * -ESRCH: the container has gone; -EAGAIN: that cgroup is full.
+ */
+struct sb_outside {
+	uid_t uid;
+	pid_t inside;
+	int64_t deadline;
+};
+pid_t sb_outside_fork(const struct sb_outside *outside, int *ret_pidfd, struct sb_err *err);
 
 /* ---- all of a user ---- */
 

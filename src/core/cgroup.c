@@ -65,6 +65,11 @@ void sb_cgroup_rescue(char *buf, uid_t uid)
 	snprintf(buf, SB_CGROUP_NAME_MAX, "r%u", (unsigned int)uid);
 }
 
+void sb_cgroup_outside(char *buf, uid_t uid)
+{
+	snprintf(buf, SB_CGROUP_NAME_MAX, "o%u", (unsigned int)uid);
+}
+
 /* One name, and not one of cgroupfs' own directories or ours that start with a dot. */
 static bool is_name(const char *name)
 {

@@ -1,12 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cgroup_internal.h"
+#include "sessbox/io.h"
 #include "sessbox/parse.h"
 #include "sessbox/str.h"
+#include "sessbox/sys.h"
+
+#define KILL_POLL_US 2000
 
 static int compare(const void *a, const void *b)
 {
@@ -14,11 +20,11 @@ static int compare(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* The uid of a name that sb_cgroup_tenant() or sb_cgroup_rescue() would make. */
+/* The uid of a name that sb_cgroup_tenant() would make, or one of the two for what is beside. */
 static bool parse_tenant(const char *name, uid_t *ret)
 {
 	uint64_t uid;
-	if ((name[0] != 'u' && name[0] != 'r') || sb_parse_u64(name + 1, &uid) < 0 ||
+	if (!name[0] || !strchr("uro", name[0]) || sb_parse_u64(name + 1, &uid) < 0 ||
 	    uid >= UINT32_MAX)
 		return false;
 	*ret = (uid_t)uid;
@@ -133,12 +139,48 @@ void sb_cgroup_find(struct sb_cgroup *cg, uid_t uid, char *buf)
 	sb_strv_clear(&classes);
 }
 
+static bool has_pid(const pid_t *pids, ssize_t n, pid_t pid)
+{
+	for (ssize_t i = 0; i < n; i++)
+		if (pids[i] == pid)
+			return true;
+	return false;
+}
+
+/* One that is still in the group when its pidfd is there is the one that was. */
+static void kill_one(struct sb_cgroup *cg, const char *group, pid_t pid)
+{
+	cleanup_free pid_t *pids = NULL;
+	cleanup_fd int fd = sys_pidfd_open(pid, 0);
+	ssize_t n = fd < 0 ? 0 : sb_cgroup_pids(cg, group, &pids);
+	if (has_pid(pids, n, pid))
+		sys_pidfd_send_signal(fd, SIGKILL);
+}
+
+/* Processes of a pid namespace go with it, these do not. Until there are none: they may fork. */
+static void kill_outside(struct sb_cgroup *cg, const char *group, int64_t deadline)
+{
+	for (;;) {
+		cleanup_free pid_t *pids = NULL;
+		ssize_t n = sb_cgroup_pids(cg, group, &pids);
+		for (ssize_t i = 0; i < n; i++)
+			kill_one(cg, group, pids[i]);
+		if (n <= 0 || sb_left_ms(deadline) == 0)
+			return;
+		usleep(KILL_POLL_US);
+	}
+}
+
 int sb_cgroup_destroy_tenant(struct sb_cgroup *cg, uid_t uid, int64_t deadline, struct sb_err *err)
 {
 	struct sb_strv classes = { 0 };
 	char group[SB_CGROUP_NAME_MAX];
-	sb_cgroup_rescue(group, uid);
+	sb_cgroup_outside(group, uid);
+	kill_outside(cg, group, deadline);
 	int r = sb_cgroup_destroy(cg, group, deadline, err);
+	sb_cgroup_rescue(group, uid);
+	if (r == 0)
+		r = sb_cgroup_destroy(cg, group, deadline, err);
 	sb_cgroup_tenant(group, uid, NULL);
 	if (r == 0)
 		r = sb_cgroup_destroy(cg, group, deadline, err);
@@ -152,23 +194,31 @@ int sb_cgroup_destroy_tenant(struct sb_cgroup *cg, uid_t uid, int64_t deadline, 
 	return r;
 }
 
+static ssize_t add_pids(struct sb_cgroup *cg, const char *group, pid_t **pids, ssize_t n)
+{
+	cleanup_free pid_t *more = NULL;
+	ssize_t found = sb_cgroup_pids(cg, group, &more);
+	if (found <= 0)
+		return found < 0 ? found : n;
+	pid_t *all = reallocarray(*pids, (size_t)(n + found), sizeof(*all));
+	if (!all)
+		return -ENOMEM;
+	*pids = all;
+	memcpy(all + n, more, (size_t)found * sizeof(*all));
+	return n + found;
+}
+
 ssize_t sb_cgroup_tenant_pids(struct sb_cgroup *cg, uid_t uid, pid_t **ret)
 {
-	cleanup_free pid_t *own = NULL, *beside = NULL;
-	char group[SB_CGROUP_NAME_MAX], lane[SB_CGROUP_NAME_MAX];
-	sb_cgroup_find(cg, uid, group);
-	sb_cgroup_rescue(lane, uid);
-	ssize_t n = sb_cgroup_pids(cg, group, &own);
-	ssize_t more = n < 0 ? n : sb_cgroup_pids(cg, lane, &beside);
-	if (more > 0) {
-		pid_t *all = reallocarray(own, (size_t)(n + more), sizeof(*all));
-		if (!all)
-			return -ENOMEM;
-		own = all;
-		memcpy(own + n, beside, (size_t)more * sizeof(*all));
-	}
-	if (more < 0)
-		return more;
-	*ret = sb_steal_ptr(&own);
-	return n + more;
+	char groups[3][SB_CGROUP_NAME_MAX];
+	cleanup_free pid_t *pids = NULL;
+	ssize_t n = 0;
+	sb_cgroup_find(cg, uid, groups[0]);
+	sb_cgroup_rescue(groups[1], uid);
+	sb_cgroup_outside(groups[2], uid);
+	for (size_t i = 0; i < SB_ARRAY_SIZE(groups) && n >= 0; i++)
+		n = add_pids(cg, groups[i], &pids, n);
+	if (n >= 0)
+		*ret = sb_steal_ptr(&pids);
+	return n;
 }

@@ -112,11 +112,13 @@ int sb_grant_inside(void *ctx, struct sb_err *err)
 		       : 0;
 }
 
-static void parse_groups(struct sb_session_grant *grant, const char *text)
+size_t sb_container_groups(const struct sb_container_record *rec, uint32_t *groups)
 {
+	size_t n = 0;
 	char *end;
-	for (; *text && grant->n_groups < SB_GROUPS_MAX; text = *end ? end + 1 : end)
-		grant->groups[grant->n_groups++] = (uint32_t)strtoul(text, &end, 10);
+	for (const char *at = rec->groups; *at && n < SB_GROUPS_MAX; at = *end ? end + 1 : end)
+		groups[n++] = (uint32_t)strtoul(at, &end, 10);
+	return n;
 }
 
 /* His own cgroup may be full, or that of the class whose budget he lives on. */
@@ -139,7 +141,7 @@ int sb_grant_fill(void *ctx, struct sb_err *err)
 	o->grant.stays = strcmp(wanted, o->creation.cgroup_name) != 0;
 	o->grant.session = o->session.id;
 	o->grant.ns_flags = o->container.ns_flags & ~(uint32_t)CLONE_NEWPID;
-	parse_groups(&o->grant, o->container.groups);
+	o->grant.n_groups = sb_container_groups(&o->container, o->grant.groups);
 	const struct sb_limits *limits = &sb_opening_policy(o)->set.limits;
 	/* Who has just got his first container has nothing that he could end. */
 	if (o->session.container > 1 || !o->created)

@@ -211,7 +211,18 @@ static void groups_of_classes(void **state)
 		snprintf(path, sizeof(path), "%sc-a/u9", pids);
 		tree_parents(&t, path);
 		assert_int_equal(mkdirat(t.fd, path, 0755), 0);
+		static const char *const beside[] = { "r9", "o9" };
+		for (size_t k = 0; k < SB_ARRAY_SIZE(beside); k++) {
+			snprintf(path, sizeof(path), "%s%s", pids, beside[k]);
+			assert_int_equal(mkdirat(t.fd, path, 0755), 0);
+			assert_int_equal(sb_cgroup_tenants(cg, &uids), i ? 3 : 2);
+			free(uids);
+		}
 		assert_int_equal(sb_cgroup_destroy_tenant(cg, 9, 0, &err), 0);
+		for (size_t k = 0; k < SB_ARRAY_SIZE(beside); k++) {
+			snprintf(path, sizeof(path), "%s%s", pids, beside[k]);
+			assert_false(tree_has(&t, path));
+		}
 		snprintf(path, sizeof(path), "%sc-a/u6", pids);
 		assert_true(tree_has(&t, path));
 		for (int k = 0; i == 1 && k < 2; k++) {
