@@ -15,6 +15,7 @@
  *   u<uid>/told                how much of his troubles the user has been told
  *   notices/<uid>              what waits to be told at his next login (0700)
  *   monitor                    locked by the monitor as long as it runs
+ *   turns                      empty; each locked byte is a job that waits for its user's lock
  *
  * Records are text, "Key=value" lines, closed to others, replaced whole by rename. They are never
  * trusted when a start time does not fit. Usage, members and state are never stored: those are the
@@ -95,6 +96,13 @@ struct sb_user_dir {
 int sb_user_lock(int run_fd, uid_t uid, int64_t deadline, struct sb_user_dir *ret,
 		 struct sb_err *err);
 int sb_user_open(int run_fd, uid_t uid, struct sb_user_dir *ret);
+
+/*
+ * One of the SB_TURNS places in the queue for a user's lock that his jobs have: to be held while
+ * waiting, and closed. -EBUSY: none is free.
+ */
+#define SB_TURNS 64
+int sb_user_turn(int run_fd, uid_t uid);
 void sb_user_close(struct sb_user_dir *user);
 
 /* Removes the directory of a user nothing is left of; the lock is held. */

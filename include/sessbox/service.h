@@ -38,6 +38,8 @@ enum sb_service_bit {
 	SB_SERVICE_NO_ACCOUNT = 1 << 7,
 	/* It calls the modules' setcred after open, or again then. */
 	SB_SERVICE_LATE_CRED = 1 << 8,
+	/* It opens as many sessions at once as its user's table has lines for that minute. */
+	SB_SERVICE_JOBS = 1 << 9,
 };
 
 /* The programs a service is accepted from: paths as /proc/PID/exe shows them, blank-separated. */
@@ -75,8 +77,8 @@ enum sb_service_bit {
 	  SB_SERVICE_MAKES_PTS | SB_SERVICE_BRINGS_TTY | SB_SERVICE_NO_ACCOUNT)                    \
 	X("login", FORK, SB_PROGRAMS_LOGIN, NULL,                                                  \
 	  SB_SERVICE_BRINGS_TTY | SB_SERVICE_LINE | SB_SERVICE_LATE_CRED)                          \
-	X("cron", CRED, SB_PROGRAMS_CRON, NULL, SB_SERVICE_MAILS)                                  \
-	X("atd", FORK, SB_PROGRAMS_ATD, NULL, SB_SERVICE_LATE_CRED)
+	X("cron", CRED, SB_PROGRAMS_CRON, NULL, SB_SERVICE_MAILS | SB_SERVICE_JOBS)                \
+	X("atd", FORK, SB_PROGRAMS_ATD, NULL, SB_SERVICE_LATE_CRED | SB_SERVICE_JOBS)
 
 /* Those that are never joined, and are no default of AllowServices=. */
 #define SB_SERVICES_NEVER(X)                                                                       \

@@ -1,15 +1,29 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /* What keeps a login out, though everything works. */
+#include <errno.h>
 #include <fcntl.h>
 
 #include "container_internal.h"
 #include "sessbox/io.h"
 #include "sessbox/parse.h"
+#include "sessbox/service.h"
 #include "sessbox/str.h"
 
 #define CLOSING_MS 1000
 #define CLOSING_POLL_US 20000
+
+int sb_session_turn(int run_fd, uid_t uid, const char *service, int *ret, struct sb_err *err)
+{
+	*ret = -1;
+	if (!sb_service_has(sb_service_find(service), SB_SERVICE_JOBS))
+		return 0;
+	*ret = sb_user_turn(run_fd, uid);
+	if (*ret == -EBUSY)
+		return sb_fail_plain(err, SB_REFUSED_TURN, "too many jobs of uid %u begin at once",
+				     uid);
+	return *ret < 0 ? sb_fail(err, *ret, "wait in '%s/turns'", SB_RUN_DIR) : 0;
+}
 
 int sb_session_check_frozen(struct sb_cgroup *cg, const char *group, struct sb_err *err)
 {

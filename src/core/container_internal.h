@@ -67,6 +67,13 @@ void sb_creation_clear(struct sb_creation *c);
 
 /* ---- container_check.c: what keeps a login out, though everything works ---- */
 
+/*
+ * Before the user's lock: jobs wait for it in small numbers. Other logins cost whoever makes them a
+ * process, too; these come out of a table. *ret is to be closed when the lock is there; -1 = the
+ * service has none.
+ */
+int sb_session_turn(int run_fd, uid_t uid, const char *service, int *ret, struct sb_err *err);
+
 int sb_session_check_frozen(struct sb_cgroup *cg, const char *group, struct sb_err *err);
 int sb_session_check_number(struct sb_user_dir *user, const struct sb_policy *policy,
 			    struct sb_err *err);

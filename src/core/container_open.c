@@ -22,11 +22,16 @@ static ssize_t count_containers(const struct sb_opening *o);
 static int take_lock(void *ctx, struct sb_err *err)
 {
 	struct sb_opening *o = ctx;
+	cleanup_fd int turn = -1;
 	o->creation.run_fd = sb_run_open(err);
 	if (o->creation.run_fd < 0)
 		return o->creation.run_fd;
-	int r = sb_user_lock(o->creation.run_fd, sb_opening_policy(o)->uid,
-			     o->creation.request->deadline, &o->user, err);
+	int r = sb_session_turn(o->creation.run_fd, sb_opening_policy(o)->uid,
+				o->creation.request->service, &turn, err);
+	if (r < 0)
+		return r;
+	r = sb_user_lock(o->creation.run_fd, sb_opening_policy(o)->uid,
+			 o->creation.request->deadline, &o->user, err);
 	o->creation.user_fd = o->user.fd;
 	/* Who holds the lock may be another login of his. */
 	o->grant.known = r == -ETIMEDOUT || (r == 0 && count_containers(o) != 0);

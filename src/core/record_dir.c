@@ -53,6 +53,25 @@ int sb_run_lock(int run_fd, int64_t deadline, struct sb_err *err)
 	return fd < 0 ? sb_fail(err, fd, "lock '%s'", SB_RUN_DIR) : fd;
 }
 
+int sb_user_turn(int run_fd, uid_t uid)
+{
+	cleanup_fd int fd =
+		openat(run_fd, "turns", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return -errno;
+	for (off_t i = 0; i < SB_TURNS; i++) {
+		struct flock place = { .l_type = F_WRLCK,
+				       .l_whence = SEEK_SET,
+				       .l_start = (off_t)uid * SB_TURNS + i,
+				       .l_len = 1 };
+		if (fcntl(fd, F_OFD_SETLK, &place) == 0)
+			return sb_steal_fd(&fd);
+		if (errno != EAGAIN && errno != EACCES)
+			return -errno;
+	}
+	return -EBUSY;
+}
+
 int sb_session_next(int run_fd, uint32_t *ret, struct sb_err *err)
 {
 	cleanup_fd int fd = openat(run_fd, "next", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);

@@ -112,6 +112,7 @@ static const struct {
 } refusals[] = {
 	{ SB_REFUSED_SESSIONS, "You have as many sessions open as you may have." },
 	{ SB_REFUSED_FROZEN, "This account is frozen. Please ask the administrator." },
+	{ SB_REFUSED_TURN, "Too many of your jobs begin at the same time." },
 };
 
 static void fail(struct sb_answer *answer, const struct sb_policy *policy, const struct sb_err *err)

@@ -111,6 +111,31 @@ static void run_lock(void **state)
 	drop_scratch(&s);
 }
 
+static void turns(void **state)
+{
+	(void)state;
+	struct scratch s = make_scratch();
+	int fds[SB_TURNS];
+	for (size_t i = 0; i < SB_TURNS; i++) {
+		fds[i] = sb_user_turn(s.fd, UID);
+		assert_true(fds[i] >= 0);
+	}
+	assert_int_equal(sb_user_turn(s.fd, UID), -EBUSY);
+	/* His neighbours, also of places, have theirs. */
+	for (uid_t uid = UID - 1; uid <= UID + 1; uid += 2) {
+		cleanup_fd int other = sb_user_turn(s.fd, uid);
+		assert_true(other >= 0);
+	}
+	close(fds[7]);
+	fds[7] = sb_user_turn(s.fd, UID);
+	assert_true(fds[7] >= 0);
+	cleanup_fd int last = sb_user_turn(s.fd, UINT32_MAX - 1);
+	assert_true(last >= 0);
+	for (size_t i = 0; i < SB_TURNS; i++)
+		close(fds[i]);
+	drop_scratch(&s);
+}
+
 static void lock_one(void **state)
 {
 	(void)state;
@@ -292,6 +317,7 @@ int main(void)
 		cmocka_unit_test(next_id_by_link),
 		cmocka_unit_test(next_ids_at_once),
 		cmocka_unit_test(run_lock),
+		cmocka_unit_test(turns),
 		cmocka_unit_test(lock_one),
 		cmocka_unit_test(lock_by_link),
 		cmocka_unit_test(waiter_survives_removal),
