@@ -29,6 +29,8 @@ HARDEN   = -Wl,-z,defs -Wl,-z,now -Wl,-z,relro -Wl,--as-needed
 core    = $(patsubst src/core/%.c,$B/o/core/%.o,$(wildcard src/core/*.c))
 helper  = $(patsubst src/helper/%.c,$B/o/helper/%.o,$(wildcard src/helper/*.c))
 init    = $(patsubst src/init/%.c,$B/o/init/%.o,$(wildcard src/init/*.c)) $B/o/init/io.o
+client  = $(patsubst src/client/%.c,$B/o/client/%.o,$(wildcard src/client/*.c)) \
+	$B/o/client/io.o $B/o/client/proxy.o
 sessctl = $(patsubst src/sessctl/%.c,$B/o/sessctl/%.o,$(wildcard src/sessctl/*.c))
 module  = $(patsubst pam_module/%.c,$B/o/module/%.o,$(wildcard pam_module/*.c)) $B/o/module/io.o
 man     = $(patsubst docs/%.scd,$B/man/%,$(wildcard docs/*.scd))
@@ -38,7 +40,7 @@ systemd = $(patsubst conf/systemd/%.in,%,$(wildcard conf/systemd/*.in conf/syste
 unit    = $(patsubst tests/unit/test_%.c,$B/unit/test_%,$(wildcard tests/unit/test_*.c))
 
 all: programs $(man) $(addprefix $B/systemd/,$(systemd))
-programs: $B/pam_sessbox.so $B/sessbox-helper $B/sessbox-init $B/sessctl
+programs: $B/pam_sessbox.so $B/sessbox-helper $B/sessbox-init $B/sessbox-proxy $B/sessctl
 
 $B/libsessbox.a: $(core)
 	rm -f $@ && $(AR) rcs $@ $^
@@ -73,6 +75,8 @@ $B/sessctl: $(sessctl) $B/libsessbox.a
 	$(CC) $(CFLAGS) -pie $(HARDEN) $(LDFLAGS) -o $@ $^ $(INIPARSER) -lsmartcols
 $B/sessbox-init: $(init)
 	$(CC) $(CFLAGS) -static -Wl,--gc-sections $(LDFLAGS) -o $@ $^
+$B/sessbox-proxy: $(client)
+	$(CC) $(CFLAGS) -static -Wl,--gc-sections $(LDFLAGS) -o $@ $^
 $B/pam_sessbox.so: $(module) pam_module/pam_sessbox.map
 	$(CC) $(CFLAGS) -shared $(HARDEN) -Wl,--version-script=pam_module/pam_sessbox.map \
 		$(LDFLAGS) -o $@ $(module) -lpam
@@ -87,6 +91,10 @@ $B/o/init/%.o: src/init/%.c | $B/o/init
 	$(CC) $(CPPFLAGS) $(CFLAGS) -ffunction-sections -c -o $@ $<
 $B/o/init/io.o: src/core/io.c | $B/o/init
 	$(CC) $(CPPFLAGS) $(CFLAGS) -ffunction-sections -c -o $@ $<
+$B/o/client/%.o: src/client/%.c | $B/o/client
+	$(CC) $(CPPFLAGS) $(CFLAGS) -ffunction-sections -c -o $@ $<
+$B/o/client/%.o: src/core/%.c | $B/o/client
+	$(CC) $(CPPFLAGS) $(CFLAGS) -ffunction-sections -c -o $@ $<
 $B/o/module/%.o: pam_module/%.c | $B/o/module
 	$(CC) $(CPPFLAGS) $(CFLAGS) -fPIC -c -o $@ $<
 $B/o/module/io.o: src/core/io.c | $B/o/module
@@ -94,7 +102,7 @@ $B/o/module/io.o: src/core/io.c | $B/o/module
 $B/man/%: docs/%.scd | $B/man
 	scdoc <$< >$@
 
-$B/o/core $B/o/helper $B/o/init $B/o/sessctl $B/o/module $B/man $B/test $B/unit:
+$B/o/core $B/o/helper $B/o/init $B/o/client $B/o/sessctl $B/o/module $B/man $B/test $B/unit:
 	mkdir -p $@
 
 $B/systemd/%: conf/systemd/%.in
@@ -106,8 +114,8 @@ install: all
 		$(DESTDIR)$(docdir)/examples $(DESTDIR)$(sysconfdir)/security \
 		$(DESTDIR)$(mandir)/man5 $(DESTDIR)$(mandir)/man8
 	install -m 0644 $B/pam_sessbox.so $(DESTDIR)$(pamdir)/
-	install -m 0755 $B/sessbox-helper $B/sessbox-init src/sessctl/sessbox-prove \
-		$(DESTDIR)$(libexecdir)/
+	install -m 0755 $B/sessbox-helper $B/sessbox-init $B/sessbox-proxy \
+		src/sessctl/sessbox-prove $(DESTDIR)$(libexecdir)/
 	install -m 0755 $B/sessctl $(DESTDIR)$(bindir)/
 	for unit in $(systemd); do \
 		install -D -m 0644 $B/systemd/$$unit $(DESTDIR)$(unitdir)/$$unit || exit; done

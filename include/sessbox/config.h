@@ -130,6 +130,7 @@ struct sb_settings {
 	bool no_new_privileges;
 	uint64_t capability_bounding_set; /* mask */
 	struct sb_strv allow_groups;
+	struct sb_strv proxy_commands;
 
 	struct sb_limits limits;
 	struct sb_limits budget; /* of the class; what has no key limits nothing */

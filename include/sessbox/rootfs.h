@@ -30,6 +30,7 @@ enum sb_mount_op_kind {
 	SB_MOUNT_RDONLY, /* make what is at target read-only, with all below */
 	SB_MOUNT_MASK,	 /* hide what is at target behind an empty directory or /dev/null */
 	SB_MOUNT_SEAL,	 /* make the file system at target itself read-only */
+	SB_MOUNT_OVER,	 /* clone the file that the host has at source over the one at target */
 };
 
 enum sb_mount_op_flag {

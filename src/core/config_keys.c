@@ -8,6 +8,7 @@
 
 #include "sessbox/parse.h"
 #include "sessbox/path.h"
+#include "sessbox/proxy.h"
 #include "sessbox/service.h"
 
 /* A name of the user database. Which ones exist is not asked here: that may be slow. */
@@ -232,6 +233,9 @@ const struct sb_key sb_keys[] = {
 	{ "AllowGroups", CONTAINER(allow_groups), WORDS(is_group), .preset = "",
 	  .expected = "names of groups",
 	  .help = "supplementary groups that are kept though they give power on the host" },
+	{ "ProxyCommands", CONTAINER(proxy_commands), WORDS(sb_proxy_is_key), .preset = "",
+	  .expected = "at, crontab, passwd or quota",
+	  .help = "programs that run on the host when they are called inside" },
 
 	{ "MemoryMax", LIMIT(memory_max), NUMBER(SB_TYPE_SIZE, 1, SB_INFINITY),
 	  .preset = "infinity", .expected = BYTES, .help = "memory of all of a user's processes" },

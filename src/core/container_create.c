@@ -12,6 +12,7 @@
 #include "sessbox/io.h"
 #include "sessbox/ns.h"
 #include "sessbox/proc.h"
+#include "sessbox/proxy.h"
 #include "sessbox/str.h"
 #include "sessbox/sys.h"
 
@@ -80,6 +81,12 @@ static int open_sources(void *ctx, struct sb_err *err)
 	int r = choose_hostname(c, err);
 	if (r < 0)
 		return r;
+	if (policy->set.proxy_commands.n) {
+		/* The broker's socket may come and go in it. */
+		cleanup_fd int proxy = sb_open_dir(c->run_fd, "proxy", 0711);
+		if (proxy < 0)
+			return sb_fail(err, proxy, "make '%s'", SB_PROXY_DIR);
+	}
 	snprintf(self, sizeof(self), "%s/u%u/self", SB_RUN_DIR, policy->uid);
 	snprintf(accounts, sizeof(accounts), "%s/u%u/c%u/etc", SB_RUN_DIR, policy->uid, c->number);
 	size_t n_v1 = sb_cgroup_shown(c->cg, v1, SB_ARRAY_SIZE(v1) - 1);

@@ -96,7 +96,7 @@ int sb_plan_open(struct sb_plan *plan, int64_t deadline, struct sb_err *err)
 		int r = 0;
 		if (op->kind == SB_MOUNT_ROOT)
 			r = sb_root_clone(plan, op, deadline, err);
-		else if (op->kind == SB_MOUNT_BIND)
+		else if (op->kind == SB_MOUNT_BIND || op->kind == SB_MOUNT_OVER)
 			r = open_source(plan, op, err);
 		else if (op->kind == SB_MOUNT_LIKE)
 			r = open_like(plan, op, err);
@@ -295,6 +295,20 @@ static int cover_target(struct sb_mount_op *op)
 	return cover(op, target, AT_FDCWD, is_dir ? SB_MASK_DIR : "/dev/null");
 }
 
+/* A program that is not there is none to stand in for; neither is a link, whose end is covered. */
+static int cover_file(struct sb_mount_op *op)
+{
+	const struct open_how how = { .flags = O_PATH | O_NOFOLLOW | O_CLOEXEC,
+				      .resolve = RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS };
+	struct stat st;
+	cleanup_fd int target = sys_openat2(AT_FDCWD, op->target, &how);
+	int r = target < 0 || fstat(target, &st) < 0 ? -errno : 0;
+	if (r == 0)
+		r = S_ISREG(st.st_mode) ? sb_mount_attach(op->fd, target, "") : -ENOENT;
+	sb_close(&op->fd);
+	return r == -ELOOP ? -ENOENT : r;
+}
+
 static int seal(struct sb_mount_op *op)
 {
 	if (!(op->flags & SB_OP_GUARDED))
@@ -320,6 +334,7 @@ static int (*const builders[])(struct sb_mount_op *) = {
 	[SB_MOUNT_LIKE] = like_host,	 [SB_MOUNT_RDONLY] = cover_target,
 	[SB_MOUNT_MASK] = cover_target,	 [SB_MOUNT_SEAL] = seal,
 	[SB_MOUNT_ROOT] = root_is_there, [SB_MOUNT_PART] = bind_part,
+	[SB_MOUNT_OVER] = cover_file,
 };
 
 static int build_one(struct sb_mount_op *op, struct sb_err *err)

@@ -74,6 +74,7 @@ void sb_maker_home(struct sb_maker *m);
 void sb_maker_nodes(struct sb_maker *m);
 void sb_maker_tmpfs_paths(struct sb_maker *m);
 void sb_maker_binds(struct sb_maker *m);
+void sb_maker_proxies(struct sb_maker *m);
 void sb_maker_closed_paths(struct sb_maker *m);
 
 /* ---- rootfs_root.c ---- */

@@ -9,6 +9,7 @@
 
 #include "sessbox/parse.h"
 #include "sessbox/path.h"
+#include "sessbox/proxy.h"
 
 static void add_home(struct sb_maker *m, const char *home)
 {
@@ -157,4 +158,24 @@ void sb_maker_binds(struct sb_maker *m)
 {
 	add_binds(m, &m->spec->policy->set.bind_read_only_paths, RO | NOSUID | NODEV);
 	add_binds(m, &m->spec->policy->set.bind_paths, NOSUID | NODEV);
+}
+
+/*
+ * The client over each program that is run on the host instead. The one mount over single files of
+ * a host's directory: a rename on the host (an upgrade of the program) drops it, as it drops any.
+ * Here nothing comes to light by that: what reappears is the program itself, which no_new_privs
+ * stops as if the key were not set, until the next container is made.
+ */
+void sb_maker_proxies(struct sb_maker *m)
+{
+	const struct sb_strv *list = &m->spec->policy->set.proxy_commands;
+	if (list->n == 0)
+		return;
+	sb_maker_add(m, &(struct sb_row){ SB_MOUNT_BIND, SB_PROXY_DIR, NULL,
+					  RO | NOSUID | NODEV | NOEXEC, SB_OP_NO_RECURSE, 0 });
+	for (size_t i = 0; i < sb_proxy_commands_n; i++)
+		if (sb_strv_has(list, sb_proxy_commands[i].key))
+			sb_maker_add(m, &(struct sb_row){ SB_MOUNT_OVER, sb_proxy_commands[i].path,
+							  SB_PROXY, RO | NOSUID | NODEV,
+							  SB_OP_NO_RECURSE | OPTIONAL, 0 });
 }

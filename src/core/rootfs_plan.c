@@ -278,6 +278,7 @@ int sb_plan_make(const struct sb_plan_spec *spec, struct sb_plan **ret, struct s
 	plan_cgroup(&m);
 	sb_maker_tmpfs_paths(&m);
 	sb_maker_binds(&m);
+	sb_maker_proxies(&m);
 	sb_maker_closed_paths(&m);
 	sb_maker_seals(&m);
 	if (m.r < 0)

@@ -17,7 +17,13 @@ static const char *const kind_names[] = {
 	[SB_MOUNT_ROOT] = "root",     [SB_MOUNT_DIR] = "dir",	[SB_MOUNT_LINK] = "link",
 	[SB_MOUNT_FS] = "mount",      [SB_MOUNT_BIND] = "bind", [SB_MOUNT_LIKE] = "like",
 	[SB_MOUNT_RDONLY] = "rdonly", [SB_MOUNT_MASK] = "mask", [SB_MOUNT_SEAL] = "seal",
-	[SB_MOUNT_PART] = "part",
+	[SB_MOUNT_PART] = "part",     [SB_MOUNT_OVER] = "over",
+};
+
+static const bool has_source[] = {
+	[SB_MOUNT_ROOT] = true, [SB_MOUNT_LINK] = true,	 [SB_MOUNT_FS] = true,
+	[SB_MOUNT_BIND] = true, [SB_MOUNT_PART] = true,	 [SB_MOUNT_LIKE] = true,
+	[SB_MOUNT_OVER] = true, [SB_MOUNT_SEAL] = false,
 };
 
 void sb_plan_print(const struct sb_plan *plan, FILE *out)
@@ -25,9 +31,7 @@ void sb_plan_print(const struct sb_plan *plan, FILE *out)
 	for (size_t i = 0; i < plan->n; i++) {
 		const struct sb_mount_op *op = &plan->ops[i];
 		fprintf(out, "%-6s %s", kind_names[op->kind], op->target);
-		if (op->kind == SB_MOUNT_ROOT || op->kind == SB_MOUNT_LINK ||
-		    op->kind == SB_MOUNT_FS || op->kind == SB_MOUNT_BIND ||
-		    op->kind == SB_MOUNT_PART || op->kind == SB_MOUNT_LIKE)
+		if (has_source[op->kind])
 			fprintf(out, " %s %s", op->kind == SB_MOUNT_LINK ? "->" : "from",
 				op->source);
 		const char *sep = " (";

@@ -29,11 +29,12 @@ static uint64_t parse_flags(char *words)
 	return attr;
 }
 
-/* Does it decide the flags of the mount on its target? */
+/* Does it decide the flags of the mount on its target? One over a file of the host's may be dropped
+ * by a rename there at any time. */
 static bool decides(const struct sb_mount_op *op)
 {
-	return op->kind != SB_MOUNT_DIR && op->kind != SB_MOUNT_LINK && !op->link_text &&
-	       !op->skipped && !op->superseded;
+	return op->kind != SB_MOUNT_OVER && op->kind != SB_MOUNT_DIR && op->kind != SB_MOUNT_LINK &&
+	       !op->link_text && !op->skipped && !op->superseded;
 }
 
 static const struct sb_mount_op *find_mount(const struct sb_plan *plan, const char *target)

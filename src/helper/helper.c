@@ -11,6 +11,7 @@
  *   sessbox-helper expire   ends limits whose time is up
  *   sessbox-helper wait     starts what does that in time; when the monitor has ended
  *   sessbox-helper manager UID  may that user have a manager of systemd's? 0 = yes
+ *   sessbox-helper proxy    runs programs of ProxyCommands=; run by sessbox-proxy.service
  *   sessbox-helper --steps  lists the steps of a login
  */
 #include <errno.h>
@@ -265,8 +266,8 @@ static const struct {
 	const char *name;
 	int (*run)(void);
 } modes[] = {
-	{ "hold", hold },	  { "release", release },    { "expire", expire },
-	{ "wait", wait_instead }, { "--steps", list_steps },
+	{ "hold", hold },	  { "release", release },	{ "expire", expire },
+	{ "wait", wait_instead }, { "proxy", sb_proxy_listen }, { "--steps", list_steps },
 };
 
 int main(int argc, char **argv)
@@ -285,6 +286,7 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < SB_ARRAY_SIZE(modes); i++)
 		if (argc == 2 && strcmp(argv[1], modes[i].name) == 0)
 			return modes[i].run();
-	fprintf(stderr, "usage: sessbox-helper [hold|release|expire|wait|manager UID|--steps]\n");
+	fprintf(stderr,
+		"usage: sessbox-helper [hold|release|expire|wait|manager UID|proxy|--steps]\n");
 	return 2;
 }

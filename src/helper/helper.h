@@ -56,6 +56,9 @@ bool sb_answer_in_local_group(const struct sb_login *login, const char *group);
 void sb_answer_limit_look_up(const struct sb_answer *answer, uint64_t timeout_ms);
 void sb_answer_looked_up(void);
 
+/* The broker of ProxyCommands=: its exit status. */
+int sb_proxy_listen(void);
+
 /* All of the user's groups, for struct sb_session_request: as the module sent them, or looked up.
  */
 ssize_t sb_answer_groups(const struct sb_session_request *request, gid_t *gids, size_t max);

@@ -29,6 +29,7 @@ struct wish {
 	const char *tmpfs[4], *read_only[4], *inaccessible[4];
 	struct sb_device devices[4];
 	bool invisible; /* ProtectProc= */
+	const char *proxies[4];
 };
 
 static inline void fill_list(struct sb_strv *list, const char *const *words)
@@ -59,6 +60,7 @@ static inline struct sb_plan *make_plan(const struct wish *w)
 		assert_int_equal(sb_devices_set(&policy.set.limits.devices, &w->devices[i]), 0);
 	fill_list(&policy.set.read_only_paths, w->read_only);
 	fill_list(&policy.set.inaccessible_paths, w->inaccessible);
+	fill_list(&policy.set.proxy_commands, w->proxies);
 	fill_list(&policy.set.bind_paths, w->binds);
 	fill_list(&policy.set.bind_read_only_paths, w->ro_binds);
 	assert_int_equal(sb_plan_make(&spec, &plan, NULL), 0);
@@ -66,6 +68,7 @@ static inline struct sb_plan *make_plan(const struct wish *w)
 	sb_devices_clear(&policy.set.limits.devices);
 	sb_strv_clear(&policy.set.read_only_paths);
 	sb_strv_clear(&policy.set.inaccessible_paths);
+	sb_strv_clear(&policy.set.proxy_commands);
 	sb_strv_clear(&policy.set.bind_paths);
 	sb_strv_clear(&policy.set.bind_read_only_paths);
 	return plan;

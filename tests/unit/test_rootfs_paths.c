@@ -118,6 +118,31 @@ static void nodes(void **state)
 	sb_plan_free(plan);
 }
 
+/* The client over those that are named, under all of their names, and the broker's socket. */
+static void proxies(void **state)
+{
+	static const char *const at[] = { "/usr/bin/at", "/usr/bin/atq", "/usr/bin/atrm" };
+	(void)state;
+	struct sb_plan *plan = make_plan(&(struct wish){ .proxies = { "at", "passwd" } });
+	const struct sb_mount_op *dir = get(plan, SB_MOUNT_BIND, "/run/sessbox/proxy");
+	assert_int_equal(dir->attr, RO | NOSUID | NODEV | NOEXEC);
+	assert_string_equal(get(plan, SB_MOUNT_OVER, "/usr/bin/passwd")->source,
+			    SB_LIBEXECDIR "/sessbox-proxy");
+	for (size_t i = 0; i < SB_ARRAY_SIZE(at); i++) {
+		const struct sb_mount_op *op = get(plan, SB_MOUNT_OVER, at[i]);
+		assert_int_equal(op->attr, RO | NOSUID | NODEV);
+		assert_true(op->flags & SB_OP_OPTIONAL);
+	}
+	assert_int_equal(find(plan, SB_MOUNT_OVER, "/usr/bin/crontab"), NONE);
+	sb_plan_free(plan);
+
+	plan = make_plan(&(struct wish){ 0 });
+	assert_int_equal(find(plan, SB_MOUNT_BIND, "/run/sessbox/proxy"), NONE);
+	for (size_t i = 0; i < plan->n; i++)
+		assert_int_not_equal(plan->ops[i].kind, SB_MOUNT_OVER);
+	sb_plan_free(plan);
+}
+
 static void invisible(void **state)
 {
 	(void)state;
@@ -134,7 +159,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(homes),	cmocka_unit_test(tmpfs_words),
 		cmocka_unit_test(closed_paths), cmocka_unit_test(nodes),
-		cmocka_unit_test(invisible),
+		cmocka_unit_test(proxies),	cmocka_unit_test(invisible),
 	};
 	return cmocka_run_group_tests_name("rootfs by path", tests, NULL, NULL);
 }
