@@ -26,6 +26,7 @@ static const struct {
 	{ "settings", ctl_check_settings },
 	{ "roots", ctl_check_roots },
 	{ "directory", ctl_check_directory },
+	{ "proxies", ctl_check_proxies },
 	{ "host", ctl_check_host },
 };
 
