@@ -18,7 +18,7 @@ HELPER = Path('/usr/libexec/sessbox/sessbox-helper')  # stand-ins are mounted ov
 HAS_UTMP = Path('/run/utmp').exists()  # Debian 13 has none: who asks logind, last reads wtmp.db
 UTMP = struct.Struct('=hxxi32s4s32s256shhiii16s20s')
 USER_PROCESS = 7
-KEPT = ('ns', 'etc', 'empty', 'lock', 'next', 'sessbox.d', 'timers', 'notices', 'monitor')  # below RUN: what stays
+KEPT = ('ns', 'etc', 'empty', 'lock', 'next', 'proxy', 'sessbox.d', 'timers', 'notices', 'monitor', 'turns')  # below RUN: what stays
 TEST_UIDS = range(3001, 3200)  # users.py gives these to the tenants and their neighbours
 
 

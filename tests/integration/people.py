@@ -16,6 +16,7 @@ from pathlib import Path
 
 import box
 import host
+import outside
 from cases import case
 from ways import forwarding, options
 
@@ -234,6 +235,31 @@ def mosh():
         term.send(CTRL_D)
         box.ssh('alice', 'pkill mosh-server')
         box.sessctl('terminate', 'alice')
+
+
+@done_by('crontab -e, of users who may', r'^@daily echo edited$')
+@outside.open_to('crontab')
+def crontab_edit():
+    """EDITOR=... crontab -e, crontab -l, with ProxyCommands=crontab"""
+    return box.out_of('alice', 'EDITOR=\'echo "@daily echo edited" >\' crontab -e; crontab -l')
+
+
+@done_by('at, of users who may', r' a alice$')
+@outside.open_to('at')
+def at_and_atq():
+    """echo true | at now + 1 hour, atq, with ProxyCommands=at"""
+    return box.out_of('alice', 'echo true | at now + 1 hour; atq; atrm $(atq | cut -f1)')
+
+
+@done_by('A new password, of users who may', r'updated successfully')
+@outside.open_to('passwd')
+def new_password():
+    """passwd at a terminal, with ProxyCommands=passwd"""
+    with outside.password():
+        term = box.terminal('alice')
+        term.send('passwd\n')
+        outside.change(term)
+        return term.expect('.*updated successfully')[0]
 
 
 @done_by('A web server, through a forwarded port', r'^hello from far$')

@@ -105,6 +105,7 @@ KEYS = {
     'NoNewPrivileges': 'new-privileges-are-a-matter-of-the-configuration',
     'CapabilityBoundingSet': 'capabilities-of-the-bounding-set',
     'AllowGroups': 'groups-with-power-are-kept-if-they-are-named',
+    'ProxyCommands': 'crontab-edits-inside',
     'MemoryMax': 'cgroup-limits-stand-before-the-first-process',
     'MemoryHigh': limit('MemoryHigh', '300M', 300 << 20),
     'MemorySwapMax': limit('MemorySwapMax', '30M', 30 << 20, MemoryMax='100M'),
