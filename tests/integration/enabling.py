@@ -48,7 +48,11 @@ def with_stock(run):
 
 def state_of(*services):
     """What changes when a file is written."""
-    return [(PAM_DIR / name).stat()[:8] + ((PAM_DIR / name).read_bytes(),) for name in services]
+    def of(path):
+        seen = path.stat()
+        return (seen.st_mode, seen.st_ino, seen.st_uid, seen.st_gid, seen.st_mtime_ns, seen.st_ctime_ns,
+                path.read_bytes())
+    return [of(PAM_DIR / name) for name in services]
 
 
 def enable(*arguments, **options):
@@ -174,11 +178,14 @@ def a_dry_run_shows_and_writes_nothing(before):
     assert sorted(added) == sorted(['account required pam_sessbox.so', 'session required pam_sessbox.so close',
                                     'session required pam_sessbox.so open join=fork',
                                     'session required pam_sessbox.so close']), done
-    box.run('patch', '-d/', '-p0', input=done.out)
-    by_hand = state_of('su', 'su-l')
+    assert enable('su', '--no-proof').rc == 0
+    assert done.out == ''.join(
+        box.run('diff', '-u', '--label', str(path), '--label', str(path), str(KEPT / f'{path.name}.before-enable'),
+                str(path), check=False).out for path in (PAM_DIR / 'su', PAM_DIR / 'su-l'))
+    state = state_of('su', 'su-l')
     assert enable('su').out == 'su: enabled already\n'
     shown = box.sessctl('disable', 'su', '--dry-run')
-    assert shown.rc == 0 and state_of('su', 'su-l') == by_hand, shown
+    assert shown.rc == 0 and state_of('su', 'su-l') == state, shown
     assert sorted(re.findall(r'^-([^-].*)$', shown.out, re.M)) == sorted(added)
 
 
@@ -353,10 +360,12 @@ def full(directory):
     """The same files, on a disk that has no room for another."""
     copy = box.DIR / 'full'
     copy.mkdir()
-    box.run('mount', '-t', 'tmpfs', '-o', 'size=512k,mode=700', 'full', str(copy))
+    box.run('mount', '-t', 'tmpfs', '-o', 'nr_inodes=200,mode=700', 'full', str(copy))
     try:
         box.run('cp', '-a', f'{directory}/.', str(copy))
-        box.run('dd', 'if=/dev/zero', f'of={copy}/filler', check=False)
+        with contextlib.suppress(OSError):
+            for number in range(200):
+                (copy / f'filler-{number}').touch()
         copy.chmod(directory.stat().st_mode & 0o7777)
         with mounted(copy, directory):
             yield
