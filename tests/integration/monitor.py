@@ -185,14 +185,16 @@ def without_login_records_he_is_told_all_the_same():
     """Debian 13 has no utmp."""
     config()
     away = Path('/run/utmp.away')
-    Path('/run/utmp').rename(away)
+    if host.HAS_UTMP:
+        Path('/run/utmp').rename(away)
     try:
         with monitor():
             term = box.terminal('alice')
             eats_too_much()
             term.expect(KILLED)
     finally:
-        away.rename('/run/utmp')
+        if host.HAS_UTMP:
+            away.rename('/run/utmp')
 
 
 # at his next login
@@ -203,7 +205,8 @@ def the_next_login_is_told_once():
     with monitor():
         eats_too_much()
         host.wait_for('the logout', lambda: not box.sessions('alice'))
-        assert box.ssh('alice', 'echo in') == (0, 'in\n', '')  # sshd says nothing to a command
+        if host.HAS_UTMP:  # else nobody knows who had a terminal, and the first login is told
+            assert box.ssh('alice', 'echo in') == (0, 'in\n', '')  # sshd says nothing to a command
         said = greeting()
         assert re.search(r'\d\d \w\w\w \d\d:\d\d: A process of yours was killed: MemoryMax=64M was used up\. '
                          r'See: sessctl limit alice', said), said
