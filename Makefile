@@ -163,8 +163,8 @@ check:
 
 # What takes longer than a check may.
 check-all: check
-	tests/prepare people deb
-	tests/check without storm people keys vm-systemd vm-all vm-without vm-packages vm-trixie vm-directory
+	tests/prepare people ansible deb
+	tests/check without storm people keys vm-systemd vm-all vm-without vm-packages ansible vm-trixie vm-directory
 	tests/fuzz/run
 	$(MAKE) bench
 
