@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Nothing that is restarted in the middle of a session loses anybody, or a limit; and logind's view of an end."""
+import contextlib
+import os
+import shutil
+import signal
+from pathlib import Path
+
+import box
+import host
+from hostview import last, leave, lines_of
+from units import HOLDER, MONITOR, is_active, outside, sessions, systemctl
+
+SPACE = 'readlink /proc/self/ns/pid'
+CONTROLLERS = {'cpu', 'cpuset', 'io', 'memory', 'pids'}
+
+
+@contextlib.contextmanager
+def stock_sshd():
+    """The machine's own, which a unit of the stock runs."""
+    port, place = box.STATE['port'], box.home('alice') / '.ssh'
+    place.mkdir(exist_ok=True)
+    (place / 'authorized_keys').write_text((box.DIR / 'key.pub').read_text())
+    box.run('chown', '-R', 'alice', str(place))
+    key = Path('/etc/ssh/ssh_host_ed25519_key.pub').read_text()
+    known = box.DIR / 'known_hosts'
+    before = known.read_text()
+    known.write_text(f'{before}127.0.0.1 {key}')
+    box.STATE['port'] = 22
+    try:
+        yield
+    finally:
+        box.STATE['port'] = port
+        known.write_text(before)
+        shutil.rmtree(place)
+
+
+def limits():
+    base = host.group('alice', 'memory').parent
+    return (host.memory_max('alice'), host.tasks_max('alice'),
+            set((base / 'cgroup.subtree_control').read_text().split()) >= CONTROLLERS)
+
+
+ACTIONS = {
+    'ssh': ['restart', 'ssh'],
+    'logind': ['restart', 'systemd-logind'],
+    'journald': ['restart', 'systemd-journald'],
+    'daemon-reload': ['daemon-reload'],
+    'daemon-reexec': ['daemon-reexec'],
+    'monitor': ['restart', MONITOR],
+}
+
+
+def test_restarts_lose_nobody_and_no_limit():
+    box.config(tenants={'MemoryMax': '64M', 'TasksMax': '80'})
+    with stock_sshd(), box.session('alice') as alice:
+        space = alice(SPACE).out
+        before = limits()
+        assert space.strip() != outside('pid') and before == (64 << 20, 80, True), before
+        for name, arguments in ACTIONS.items():
+            systemctl(*arguments)
+            assert alice(SPACE).out == space, name
+            assert limits() == before, name
+            assert host.wait_for(f'a second login after {name}', lambda: box.ssh('alice', SPACE).out) == space
+            assert box.the_container('alice')['state'] == 'running', name
+            assert alice('head -c 90M /dev/zero | tail -c 80M | wc -c').out.strip() != str(80 << 20), name
+        assert is_active(HOLDER) and is_active(MONITOR) and is_active('ssh')
+
+
+# logind
+
+@contextlib.contextmanager
+def nobody_elses_lines_change():
+    """In who and last, of one on the host and of another tenant, both on terminals as the one who ends."""
+    others = [box.terminal(user) for user in ('carol', 'bob')]
+
+    def lines():
+        return {user: (lines_of(('who',), user), last(user)) for user in ('carol', 'bob')}
+    before = lines()
+    assert [len(in_who) for in_who, _ in before.values()] == [1, 1], before
+    assert 'still logged in' in before['carol'][1][0], before
+    yield
+    assert lines() == before
+    leave(*others)  # a tenant's lines in last come with his end
+    host.wait_for('bob stands in last', lambda: len(last('bob')) == len(before['bob'][1]) + 1)
+    host.wait_for('carol is out', lambda: 'still logged in' not in last('carol')[0])
+    assert last('carol')[1:] == before['carol'][1][1:]
+
+
+def test_a_tenant_who_kills_his_parent_ends_nobody_else():
+    with nobody_elses_lines_change():
+        alice = box.terminal('alice')
+        alice.send('kill -9 $PPID\n')
+        assert alice.closed() != 0
+        host.wait_for('her container is gone', lambda: not box.containers('alice') and not host.of_user('alice'))
+        host.wait_for('she is out', lambda: not sessions('alice') and not lines_of(('who',), 'alice'))
+
+
+def test_a_session_is_closed_at_once_for_logind():
+    """No process of ours keeps it closing for as long as the container takes to end."""
+    box.config(tenants={'TimeoutStopSec': '60'})
+    stubborn = 'setsid sh -c "trap : TERM HUP; while :; do sleep 1; done" >/dev/null 2>&1 </dev/null &'
+    box.out_of('alice', stubborn)
+    host.wait_for('it retires', lambda: box.the_container('alice')['state'] == 'retiring')
+    host.wait_for('it is closed', lambda: not sessions('alice'), 3)
+    assert box.the_container('alice')['state'] == 'retiring'
+    for pid in host.of_user('alice'):
+        os.kill(pid, signal.SIGKILL)
