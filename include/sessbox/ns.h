@@ -27,6 +27,9 @@ int sb_ns_open(pid_t pid, const char *name);
  */
 int sb_ns_enter_host(struct sb_err *err);
 
+/* Brings up the loopback device of this process' network namespace. 0 or a negative errno. */
+int sb_ns_loopback_up(void);
+
 /*
  * The template: a mount namespace whose root is an empty read-only tmpfs. A container's mount
  * namespace is a copy of it, so making one costs the same at any number of host mounts, and nothing

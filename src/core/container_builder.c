@@ -4,26 +4,17 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <linux/capability.h>
-#include <net/if.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include "container_internal.h"
 #include "sessbox/io.h"
+#include "sessbox/ns.h"
 #include "sessbox/parse.h"
 #include "sessbox/str.h"
 #include "sessbox/sys.h"
-
-static int raise_loopback(void)
-{
-	struct ifreq request = { .ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING };
-	cleanup_fd int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	return fd < 0 || ioctl(fd, SIOCSIFFLAGS, &request) < 0 ? -errno : 0;
-}
 
 /* Leaves init CAP_KILL alone: exec as root under no_new_privs gives what the bounding set holds. */
 static int drop_privileges(void)
@@ -150,7 +141,7 @@ int sb_creation_become_init(struct sb_creation *c, const struct sb_cgroup_entry 
 	if ((c->record.ns_flags & CLONE_NEWUTS) &&
 	    sethostname(c->hostname, strlen(c->hostname)) < 0)
 		return sb_fail(err, errno, "set the host name '%s'", c->hostname);
-	if (c->record.ns_flags & CLONE_NEWNET && (r = raise_loopback()) < 0)
+	if (c->record.ns_flags & CLONE_NEWNET && (r = sb_ns_loopback_up()) < 0)
 		return sb_fail(err, r, "raise the loopback interface");
 	if ((r = sb_plan_build(c->plan, enter_cgroup_namespace, c, err)) < 0 ||
 	    (r = sb_plan_verify(c->plan, err)) < 0)

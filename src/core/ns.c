@@ -4,9 +4,11 @@
 #include <errno.h>
 #include <limits.h>
 #include <linux/nsfs.h>
+#include <net/if.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -25,6 +27,13 @@ int sb_ns_open(pid_t pid, const char *name)
 	snprintf(path, sizeof(path), "/proc/%d/ns/%s", pid, name);
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	return fd < 0 ? -errno : fd;
+}
+
+int sb_ns_loopback_up(void)
+{
+	struct ifreq request = { .ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING };
+	cleanup_fd int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	return fd < 0 || ioctl(fd, SIOCSIFFLAGS, &request) < 0 ? -errno : 0;
 }
 
 int sb_ns_enter_host(struct sb_err *err)

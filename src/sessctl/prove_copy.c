@@ -4,10 +4,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <net/if.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -16,6 +14,7 @@
 #include "prove.h"
 #include "sessbox/io.h"
 #include "sessbox/mount.h"
+#include "sessbox/ns.h"
 #include "sessbox/step.h"
 #include "sessbox/str.h"
 #include "sessbox/sys.h"
@@ -141,15 +140,9 @@ static int attach_cgroups(void *ctx, struct sb_err *err)
 
 static int raise_loopback(void *ctx, struct sb_err *err)
 {
-	struct ifreq lo = { .ifr_name = "lo" };
-	cleanup_fd int sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	(void)ctx;
-	if (sock < 0 || ioctl(sock, SIOCGIFFLAGS, &lo) < 0)
-		return sb_fail(err, errno, "look at the loopback device");
-	lo.ifr_flags |= IFF_UP | IFF_RUNNING;
-	if (ioctl(sock, SIOCSIFFLAGS, &lo) < 0)
-		return sb_fail(err, errno, "start the loopback device");
-	return 0;
+	int r = sb_ns_loopback_up();
+	return r < 0 ? sb_fail(err, r, "start the loopback device") : 0;
 }
 
 static int make_parents(const char *path)
