@@ -16,7 +16,7 @@ for name in FILES_OF_CASES:
 WORDS = os.environ.get('SESSBOX_TEST_GROUPS', '').split()
 GROUPS = {word for word in WORDS if word[0] != '!'} or {str(entry.group) for entry in CASES}
 GROUPS -= {word[1:] for word in WORDS if word[0] == '!'}
-# SESSBOX_TEST_WITHOUT="1 2": without our lines these groups alone.
+# SESSBOX_TEST_WITHOUT="1 2": without our lines these groups alone; "none": no case without them.
 WITHOUT = os.environ.get('SESSBOX_TEST_WITHOUT', '').split() or GROUPS
 RUNS = [pytest.param(entry, contained, id=f'{entry.name}-{"with" if contained else "without"}')
         for entry in sorted(CASES, key=lambda entry: entry.group) if str(entry.group) in GROUPS
