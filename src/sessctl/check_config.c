@@ -113,11 +113,11 @@ bool ctl_config_allows(const struct sb_config *config, const char *service)
 	for (size_t i = 0; config && i < config->n; i++)
 		if (strcmp(config->classes[i].name, "defaults") == 0)
 			base = class_allows(&config->classes[i], service, base);
+	/* One that does not contain may add to what a tenant has from one that does. */
 	for (size_t i = 0; config && i < config->n; i++) {
-		if (!ctl_class_contains(&config->classes[i]))
-			continue;
-		any = true;
-		some = some || class_allows(&config->classes[i], service, base);
+		bool contains = ctl_class_contains(&config->classes[i]);
+		any = any || contains;
+		some = some || class_allows(&config->classes[i], service, contains && base);
 	}
 	return any ? some : base;
 }

@@ -136,14 +136,8 @@ static void check_sockets(const struct ctl_host *host, struct ctl_findings *find
 
 /* ---- our own state ---- */
 
-static void check_template(struct ctl_findings *findings)
+static void check_template(int run, struct ctl_findings *findings)
 {
-	struct sb_err err = { 0 };
-	cleanup_fd int run = sb_run_open(&err);
-	if (run < 0) {
-		ctl_find(findings, CTL_ERROR, "make it root's, mode 0711", "%s", err.msg);
-		return;
-	}
 	cleanup_fd int template = sb_ns_template_find(run);
 	/* -ENOENT: the first login makes it. */
 	if (template <0 && template != -ENOENT)
@@ -152,9 +146,31 @@ static void check_template(struct ctl_findings *findings)
 			 strerror(-template));
 }
 
+/* No login needs it. */
+static void check_monitor(const struct ctl_host *host, int run, struct ctl_findings *findings)
+{
+	if (ctl_host_has(host, "run/systemd/system") && !sb_monitor_runs(run))
+		ctl_find(findings, CTL_NOTE, "systemctl enable --now sessbox-monitor",
+			 "the monitor does not run: nobody is told which limit he ran into, and "
+			 "what "
+			 "ends by itself (limit --for) ends with the next login or sessctl gc");
+}
+
+static void check_state(const struct ctl_host *host, struct ctl_findings *findings)
+{
+	struct sb_err err = { 0 };
+	cleanup_fd int run = sb_run_open(&err);
+	if (run < 0) {
+		ctl_find(findings, CTL_ERROR, "make it root's, mode 0711", "%s", err.msg);
+		return;
+	}
+	check_template(run, findings);
+	check_monitor(host, run, findings);
+}
+
 void ctl_check_host(const struct ctl_host *host, struct ctl_findings *findings)
 {
-	check_template(findings);
+	check_state(host, findings);
 	check_user_managers(host, findings);
 	check_sockets(host, findings);
 }

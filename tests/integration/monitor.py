@@ -73,6 +73,31 @@ def monitor():
         assert not locked()
 
 
+@contextlib.contextmanager
+def as_under_systemd():
+    """For those who look whether it runs."""
+    made = Path('/run/systemd/system')
+    there = made.exists()
+    made.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    finally:
+        if not there:
+            made.rmdir()
+
+
+@case(20, same_by_design=True)
+def a_stopped_monitor_is_named_by_check():
+    def named():
+        return [f['severity'] for f in box.answer_of('check')['findings'] if 'monitor does not run' in f['what']]
+
+    config()
+    with as_under_systemd():
+        assert named() == ['note']
+        with monitor():
+            assert not named()
+
+
 def eats_too_much():
     done = box.ssh('alice', EAT)
     assert done.out == 'status 137\n', done

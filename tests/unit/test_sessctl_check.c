@@ -346,6 +346,9 @@ static void test_account_line_alone(void **state)
 		{ "[x]\nMatchUsers=a\nContain=yes\n", true },
 		{ "[x]\nMatchUsers=a\nContain=yes\nAllowServices=sshd\n", false },
 		{ "[x]\nMatchUsers=a\nContain=yes\nAllowServices=sshd su\n", true },
+		{ "[x]\nMatchUsers=a\nContain=yes\nAllowServices=sshd\n[y]\nMatchUsers=a\n"
+		  "AllowServices=sshd su\n",
+		  true },
 		{ "[Defaults]\nAllowServices=sshd\n[x]\nMatchUsers=a\nContain=yes\n", false },
 		{ "[Defaults]\nAllowServices=sshd\n[x]\nMatchUsers=a\nContain=yes\n"
 		  "AllowServices+=su\n",
