@@ -396,7 +396,7 @@ def when_it_ends_a_process_waits_in_its_place():
         with monitor():
             limited('TasksMax=70', '--for', f'{10 * host.SLOW:.0f}s')
             assert not timers()
-        assert len(timers()) == 1
+        host.wait_for('a process waits', lambda: len(timers()) == 1)
         host.wait_for('the end', lambda: host.tasks_max('alice') == 30, 30)
 
 

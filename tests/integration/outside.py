@@ -633,7 +633,8 @@ def a_program_gets_what_it_needs_and_no_more():
     status = dict(line.split(':\t') for line in seen if ':\t' in line)
     assert status['NoNewPrivs'] == '0' and int(status['CapEff'], 16) == int(status['CapPrm'], 16) == 0, status
     assert int(status['CapInh'], 16) == int(status['CapAmb'], 16) == 0 and int(status['SigBlk'], 16) == 0, status
-    assert int(status['SigIgn'], 16) == 0 and int(status['CapBnd'], 16) != 0, status
+    # make(1) starts its children with 32 and 33 ignored: libc's own, which it lets nobody reset.
+    assert int(status['SigIgn'], 16) & ~(3 << 31) == 0 and int(status['CapBnd'], 16) != 0, status
     assert '0 1 2 3 ' in seen, 'ls has one more than the program'
     assert services.outside() in seen, seen
     assert all(line.endswith(f'/o{pwd.getpwnam("alice").pw_uid}') for line in seen
