@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Nothing that is restarted in the middle of a session loses anybody, or a limit; and logind's view of an end."""
+"""Nothing that is restarted in the middle of a session loses anybody, or a limit; stopping the holder of the
+cgroups ends all tenants at once, and nobody else."""
 import contextlib
 import os
 import shutil
 import signal
+import subprocess
 from pathlib import Path
 
 import box
 import host
 from hostview import last, leave, lines_of
-from units import HOLDER, MONITOR, is_active, outside, sessions, systemctl
+from units import HOLDER, MONITOR, is_active, outside, sessions, systemctl, took
 
 SPACE = 'readlink /proc/self/ns/pid'
 CONTROLLERS = {'cpu', 'cpuset', 'io', 'memory', 'pids'}
@@ -67,6 +69,48 @@ def test_restarts_lose_nobody_and_no_limit():
         assert is_active(HOLDER) and is_active(MONITOR) and is_active('ssh')
 
 
+def test_stopping_the_holder_ends_all_tenants_and_nobody_else():
+    stubborn = 'trap : TERM HUP; echo ready; while :; do sleep 1; done'
+    alice = box.client(box.argv('alice', stubborn), stdin=subprocess.PIPE)
+    assert box.line(alice) == 'ready\n'
+    with box.session('carol') as carol:
+        bob = box.held('bob', 'setsid sleep 610 >/dev/null 2>&1 & exec cat')
+        assert took(lambda: systemctl('stop', HOLDER)) < 5 * host.SLOW
+        try:
+            assert box.closed_by_peer(alice) and box.closed_by_peer(bob)
+            assert not host.of_user('alice') and not host.of_user('bob')
+            host.wait_for('the cgroup is gone', lambda: not host.bases()[0].exists())
+            refused()
+            assert carol('echo on').out == 'on\n' and box.ssh('carol', 'exit 3').rc == 3
+            assert box.ssh('root', 'exit 4').rc == 4
+        finally:
+            systemctl('start', HOLDER)
+        assert box.out_of('alice', SPACE) != outside('pid')
+        assert carol('echo on').out == 'on\n'
+
+
+def refused():
+    """By one sentence for the user; the log and `check` say which unit it is."""
+    mark = host.log_mark()
+    done = box.ssh('alice', 'echo got-in')
+    assert done.rc in (254, 255) and 'got-in' not in done.out, done
+    host.log_has(mark, f'sessbox.*alice.*{HOLDER}')
+    found = [row for row in box.answer_of('check')['findings'] if HOLDER in row['what'] + (row['fix'] or '')]
+    assert 'error' in [row['severity'] for row in found], found
+
+
+def test_a_holder_that_was_killed_is_named():
+    """systemd removes the cgroup that nothing is in; the unit stays active."""
+    pid, = (host.bases()[0] / 'init/cgroup.procs').read_text().split()
+    box.run('kill', '-9', pid)
+    host.wait_for('the cgroup is gone', lambda: not host.bases()[0].exists())
+    try:
+        refused()
+    finally:
+        systemctl('restart', HOLDER)
+    assert box.ssh('alice', 'exit 3').rc == 3
+
+
 # logind
 
 @contextlib.contextmanager
@@ -85,6 +129,24 @@ def nobody_elses_lines_change():
     host.wait_for('bob stands in last', lambda: len(last('bob')) == len(before['bob'][1]) + 1)
     host.wait_for('carol is out', lambda: 'still logged in' not in last('carol')[0])
     assert last('carol')[1:] == before['carol'][1][1:]
+
+
+def test_logind_lists_a_tenant_and_its_verbs_work():
+    with nobody_elses_lines_change():
+        held = box.held('alice', 'setsid sleep 611 >/dev/null 2>&1 & exec cat', tty=True)
+        number, = sessions('alice')
+        shown = box.run('loginctl', 'show-session', number).out.splitlines()
+        monitor = host.monitor_of(box.the_session('alice')['leader'])
+        for line in ('Name=alice', 'State=active', 'Class=user', 'Service=sshd', 'Remote=yes', f'Leader={monitor}'):
+            assert line in shown, (line, shown)
+        scope = f'session-{number}.scope'
+        assert scope in Path(f'/proc/{monitor}/cgroup').read_text()
+        status = box.run('loginctl', '--no-pager', 'session-status', number).out
+        assert 'alice' in status and scope in status, status
+        box.run('loginctl', 'terminate-session', number)
+        assert box.finish(held).rc != 0
+        host.wait_for('her container is gone', lambda: not box.containers('alice') and not host.of_user('alice'))
+        assert sessions('bob') and sessions('carol')
 
 
 def test_a_tenant_who_kills_his_parent_ends_nobody_else():

@@ -6,9 +6,11 @@ import shutil
 import socket
 from pathlib import Path
 
+import pytest
+
 import box
 import host
-from services import FORK, lines_in
+from services import FORK, in_place, lines_in
 from units import DROP_IN, RUNTIME, is_active, manager_of, out, outside, systemctl, uid, without_our_condition
 
 HOLE = '''[Service]
@@ -217,3 +219,47 @@ def test_a_shell_by_machinectl_is_refused():
         assert done.rc != 0 and not done.out, done
         assert box.run(*[word.replace('alice', 'carol') for word in MACHINECTL]).out.strip() == outside()
     out('alice', 'carol')
+
+
+def test_what_pam_environment_sets_stays_inside():
+    """Read by pam_env on the host, as the user; what it sets runs his programs where he is."""
+    home, found = box.home('alice'), box.home('alice') / 'found'
+    (home / '.pam_environment').write_text('BASH_ENV DEFAULT=/home/alice/evil\nLD_LIBRARY_PATH DEFAULT=/home/alice\n'
+                                           'XDG_RUNTIME_DIR DEFAULT=/run\nDBUS_SESSION_BUS_ADDRESS DEFAULT=x\n')
+    (home / 'evil').write_text('readlink /proc/self/ns/mnt >>/home/alice/found\n')
+    # Not the last command: in place of sshd's own shell bash would read .bashrc instead.
+    told = 'bash -c "echo $XDG_RUNTIME_DIR ${DBUS_SESSION_BUS_ADDRESS-unset}"; true'
+    try:
+        box.begin(False)
+        box.out_of('alice', told)
+        assert outside() in found.read_text().split()
+        found.unlink()
+        box.begin(True)
+        assert box.out_of('alice', told) == f'/run/user/{uid("alice")} unset'
+        spaces = set(found.read_text().split())
+        assert spaces and outside() not in spaces, spaces
+    finally:
+        out('alice')
+        for name in ('.pam_environment', 'evil', 'found'):
+            (home / name).unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize('service', ['systemd-user', 'other'])
+def test_the_account_line_alone_refuses(service):
+    """The second lock on the same door: a tenant's manager without our condition."""
+    file = Path('/etc/pam.d') / service
+    before = file.read_text() if file.exists() else Path('/usr/lib/pam.d', service).read_text()
+    there = file.exists()
+    argv = ['systemd-run', '--quiet', '--pipe', '--wait', '--uid=alice', '-p', f'PAMName={service}', 'echo', 'ran']
+    assert box.run(*argv).out == 'ran\n'
+    out('alice')
+    try:
+        box.replace(file, in_place(before, {'account': FORK['account']}))
+        done = box.run(*argv, check=False)
+        assert done.rc != 0 and not done.out, done
+    finally:
+        if there:
+            box.replace(file, before)
+        else:
+            file.unlink()
+    out('alice')
