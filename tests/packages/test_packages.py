@@ -8,7 +8,7 @@ from pathlib import Path
 
 import stock
 from host import log_mark, log_since, tasks_max, wait_for
-from stock import PLAIN, TENANT, apt, check, everybody_gets_in, install, run, ssh
+from stock import PLAIN, TENANT, USERS, apt, check, everybody_gets_in, install, run, ssh
 
 MODULE = '/lib/x86_64-linux-gnu/security/pam_sessbox.so'
 CONFIG, DROP_IN = Path('/etc/security/sessbox.conf'), Path('/etc/security/sessbox.d/tenants.conf')
@@ -16,6 +16,7 @@ SSHD = Path('/etc/pam.d/sshd')
 ACCOUNT = Path('/etc/pam.d/common-account')
 OTHER = Path('/etc/pam.d/other')
 OURS = re.compile(r'.*\bpam_sessbox\.so')
+WANTED = [f'/etc/systemd/system/multi-user.target.wants/sessbox-{unit}.service' for unit in ('monitor', 'tenants')]
 TASKS = 40
 CLASSES = f'''[tenants]
 MatchUsers={TENANT}
@@ -56,7 +57,7 @@ def test_install():
     assert check('sessctl', '--version') == 'sessctl 0.1.0\n'
     assert Path(MODULE).exists()
     assert [path for path in stock.changes(SEEN['before'], stock.files()) if path.startswith('/etc/')] == [
-        '/etc/security/sessbox.conf', '/etc/systemd/system/multi-user.target.wants/sessbox-tenants.service']
+        '/etc/security/sessbox.conf', str(DROP_IN.parent), *WANTED]
     assert check('systemctl', '--failed', '--no-legend') == ''
 
 
@@ -74,11 +75,56 @@ def test_configure():
     SEEN['sshd'] = SSHD.read_text()
     assert [line for line in said(example) if not OURS.match(line)] == said(SSHD)
     SSHD.write_text(example.read_text())
-    DROP_IN.parent.mkdir()
     DROP_IN.write_text(CLASSES)
     everybody_gets_in(contained=True)
     assert home().is_dir()
     stock.wait_for_nobody()
+
+
+def process_one(user, *way):
+    """What process 1 is to somebody who comes that way."""
+    return run(*way, user, '-c', 'cat /proc/1/comm').out.strip()
+
+
+def process_one_of_a_job():
+    """The same, of jobs by the cron that runs."""
+    files = {user: Path(home() if user == TENANT else pwd.getpwnam(user).pw_dir, 'from-cron') for user in USERS}
+    for user in USERS:
+        table = Path(f'/tmp/table-{user}')
+        table.write_text('* * * * * cat /proc/1/comm >from-cron\n')
+        check('crontab', '-u', user, table)
+    try:
+        wait_for('the jobs have run', lambda: all(path.exists() and path.read_text() for path in files.values()), 90)
+        return {user: path.read_text().strip() for user, path in files.items()}
+    finally:
+        for user, path in files.items():
+            check('crontab', '-u', user, '-r')
+            path.unlink(missing_ok=True)
+
+
+def test_enable_and_disable():
+    """The files that Debian brings, by one command there and back; each line is where the examples have it."""
+    SSHD.write_text(SEEN['sshd'])
+    DROP_IN.write_text(CLASSES.replace('AllowServices=sshd\n', ''))
+    paths = [Path('/etc/pam.d', name) for name in ('sshd', 'su', 'su-l', 'cron')]
+    before = {path: path.read_bytes() for path in paths}
+    inside = {user: 'sessbox-init' if user == TENANT else 'systemd' for user in USERS}
+
+    out = check('sessctl', 'enable', 'sshd', 'su', 'cron')
+    assert out.count('in a copy of this host a tenant was contained and root was not') == len(paths), out
+    for path in paths:
+        assert said(path) == said(stock.TREE / f'conf/pam.d/{path.name}.example')
+    everybody_gets_in(contained=True)
+    for way in (['su'], ['su', '-']):
+        assert {user: process_one(user, *way) for user in USERS} == inside, way
+    assert process_one_of_a_job() == inside
+    stock.wait_for_nobody()
+
+    check('sessctl', 'disable', 'sshd', 'su', 'cron')
+    assert {path: path.read_bytes() for path in paths} == before
+    everybody_gets_in(contained=False)
+    check('sessctl', 'enable', 'sshd')
+    DROP_IN.write_text(CLASSES)
 
 
 def test_upgrade():
@@ -180,7 +226,7 @@ def test_remove():
     assert stock.traces() == []
     left = [path for path in stock.changes(SEEN['before'], stock.files()) if not path.startswith('/var/lib/sessbox')]
     assert left == ['/etc/security/sessbox.conf', '/etc/security/sessbox.d', str(DROP_IN),
-                    '/etc/systemd/system/multi-user.target.wants/sessbox-tenants.service',
+                    *WANTED,
                     *[path for path in left if path.startswith('/var/lib/systemd/deb-systemd-helper-')]]
     assert tenant.count(home()) > 2
     everybody_gets_in(contained=False)
