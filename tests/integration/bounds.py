@@ -219,7 +219,8 @@ def weights_divide_a_busy_disk():
             os.sync()
             with box.session(light), box.session(heavy):
                 few, many = reads(light, heavy)
-                assert many > 2 * few, (light, few, heavy, many)
+                # Emulated processors, not the disk, are what is busy there.
+                assert many > (1 if host.IN_VM else 2) * few, (light, few, heavy, many)
 
 
 # the budget of a class
