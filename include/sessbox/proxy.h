@@ -94,6 +94,9 @@ int sb_proxy_parse(size_t argc, const char *const *argv, bool inside, struct sb_
  */
 size_t sb_proxy_words(const struct sb_proxy_call *call, const char **words);
 
+/* Has it an option with which the command makes no file? */
+bool sb_proxy_leaves_none(const struct sb_proxy_call *call);
+
 /* Is this "NAME=value" one that the program gets? TERM, LANG and LC_*, with plain values. */
 bool sb_proxy_is_env(const char *pair);
 

@@ -222,6 +222,15 @@ size_t sb_proxy_words(const struct sb_proxy_call *call, const char **words)
 	return n;
 }
 
+bool sb_proxy_leaves_none(const struct sb_proxy_call *call)
+{
+	const char *letters = call->command->leaves_none;
+	for (size_t i = 0; letters && i < call->n_options; i++)
+		if (strchr(letters, call->options[i].text[1]))
+			return true;
+	return false;
+}
+
 bool sb_proxy_is_env(const char *pair)
 {
 	const char *value = strchr(pair, '=');

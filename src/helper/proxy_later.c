@@ -31,12 +31,36 @@ static bool is_one_of(const char *word, const char *const *list)
 	return *list;
 }
 
+/* Has an open line's arguments what contains by the configuration that is asked here? */
+static bool opens(char **save)
+{
+	bool open = false;
+	for (const char *word; (word = strtok_r(NULL, " \t", save));) {
+		if (strncmp(word, "conf=", strlen("conf=")) == 0)
+			return false;
+		open = open || strcmp(word, "open") == 0;
+	}
+	return open;
+}
+
+/* Is the next line a part of it? Also of a comment: then it is no line of its own either. */
+static bool continues(const char *line)
+{
+	size_t len = strlen(line);
+	while (len && strchr(" \t\r", line[len - 1]))
+		len--;
+	return len && line[len - 1] == '\\';
+}
+
 /*
  * A line of a PAM file: 1 = ours, "session required pam_sessbox.so open ..."; 0 = none that
- * matters; -EPERM = it may end the session's lines before ours had its turn, or jump over it.
+ * matters; -EPERM = it may end the session's lines before ours had its turn, jump over it, or be
+ * more than this line.
  */
 static int judge_line(char *line)
 {
+	if (continues(line))
+		return -EPERM;
 	static const char *const goes_on[] = { "required", "requisite", "optional",
 					       "include",  "substack",	NULL };
 	line[strcspn(line, "#")] = '\0';
@@ -48,10 +72,7 @@ static int judge_line(char *line)
 		return -EPERM;
 	bool ours = strcmp(type, "session") == 0 && control[0] == 'r' &&
 		    strcmp(basename(module), "pam_sessbox.so") == 0;
-	for (const char *word; ours && (word = strtok_r(NULL, " \t", &save));)
-		if (strcmp(word, "open") == 0)
-			return 1;
-	return 0;
+	return ours && opens(&save);
 }
 
 /* Has the service's file that line? What it includes is not looked at. */
@@ -115,14 +136,6 @@ static unsigned int count_files(const char *path, uid_t uid, time_t since)
 	return n;
 }
 
-static bool leaves_none(const struct sb_proxy_call *call)
-{
-	for (size_t i = 0; i < call->n_options; i++)
-		if (strchr(call->command->leaves_none, call->options[i].text[1]))
-			return true;
-	return false;
-}
-
 /* What he leaves on the host is in no limit of his. */
 const char *sb_proxy_check_room(struct sb_asking *a)
 {
@@ -131,7 +144,7 @@ const char *sb_proxy_check_room(struct sb_asking *a)
 	const char *at = command->spools;
 	const unsigned int days = command->spool_days;
 	const time_t since = days ? time(NULL) - (time_t)days * 86400 : 0;
-	if (!at || leaves_none(&a->wanted.call))
+	if (!at || sb_proxy_leaves_none(&a->wanted.call))
 		return NULL;
 	while ((at = next_word(at, path, sizeof(path))))
 		if (count_files(path, a->peer.uid, since) >= command->spool_max)

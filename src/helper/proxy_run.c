@@ -35,21 +35,28 @@ static int take_streams(const struct sb_asking *a)
 	return sys_close_range(3, ~0U, 0);
 }
 
-static int reset_signals(const struct sb_proxy_command *command)
+/* What it writes into a file that it makes. What it only prints may be longer, and goes where its
+ * user has a long file already. */
+static uint64_t file_max(const struct sb_proxy_call *call)
+{
+	return sb_proxy_leaves_none(call) ? 0 : call->command->file_max;
+}
+
+static int reset_signals(const struct sb_proxy_call *call)
 {
 	sigset_t none;
 	sigemptyset(&none);
 	for (int sig = 1; sig < NSIG; sig++)
 		signal(sig, SIG_DFL);
 	/* Then it is told that its file is too long, and cleans up. */
-	if (command->file_max)
+	if (file_max(call))
 		signal(SIGXFSZ, SIG_IGN);
 	return sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-static int set_limits(const struct sb_proxy_command *command)
+static int set_limits(const struct sb_proxy_call *call)
 {
-	const rlim_t file = command->file_max ? command->file_max : RLIM_INFINITY;
+	const rlim_t file = file_max(call) ? file_max(call) : RLIM_INFINITY;
 	const struct {
 		int resource;
 		struct rlimit limit;
@@ -125,11 +132,11 @@ static int fill_environment(const struct sb_asking *a, struct environment *env)
  * him, and where it is not there his program starts in the root. */
 static void execute(const struct sb_asking *a)
 {
-	const struct sb_proxy_command *command = a->wanted.call.command;
+	const struct sb_proxy_call *call = &a->wanted.call;
 	const char *words[SB_PROXY_WORDS_MAX + 1];
 	struct environment env;
-	words[sb_proxy_words(&a->wanted.call, words)] = NULL;
-	if (setsid() < 0 || reset_signals(command) < 0 || set_limits(command) < 0 ||
+	words[sb_proxy_words(call, words)] = NULL;
+	if (setsid() < 0 || reset_signals(call) < 0 || set_limits(call) < 0 ||
 	    fill_environment(a, &env) < 0 || own_keyring() < 0 || become_tenant(a) < 0)
 		return;
 	/* If the broker dies, the program ends by itself; a home may hang. */
@@ -137,7 +144,7 @@ static void execute(const struct sb_asking *a)
 	umask((mode_t)a->request.umask & 0777);
 	if (chdir(a->account->pw_dir) < 0 && chdir("/") < 0)
 		return;
-	execve(command->path, (char *const *)(uintptr_t)words, env.v);
+	execve(call->command->path, (char *const *)(uintptr_t)words, env.v);
 }
 
 _Noreturn static void become_program(const struct sb_asking *a)

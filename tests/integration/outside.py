@@ -289,6 +289,18 @@ def crontab_leaves_so_many_files_and_no_more():
             file.unlink()
 
 
+@case(25, same_by_design=True)
+@open_to()
+def a_long_table_of_the_hosts_is_listed_in_full():
+    """What may be installed is short, what root has installed need not be, nor the file it is appended to."""
+    table = ''.join(f'@yearly echo line-{n:04}\n' for n in range(600))
+    box.run('crontab', '-u', 'alice', '-', input=table)
+    with box.session('alice') as alice:
+        assert alice('crontab -l').out == table
+        done = alice('f=$(mktemp); crontab -l >$f; crontab -l >>$f; cat $f; rm $f')
+        assert done.out == table * 2, (len(done.out), done.err)
+
+
 # at
 
 @case(25, same_by_design=True)
@@ -923,7 +935,9 @@ def a_line_that_does_not_contain_is_none():
                'session required pam_sessbox.so close', '-' + OPEN, 'session optional pam_sessbox.so open join=fork',
                'session required pam_sessbox.so # open', 'password required pam_sessbox.so open',
                'session [success=1 default=ignore] pam_permit.so\n' + OPEN, '-session sufficient pam_permit.so\n' + OPEN,
-               'session \\\n [success=1 default=ignore] pam_permit.so\n' + OPEN]
+               'session \\\n [success=1 default=ignore] pam_permit.so\n' + OPEN,
+               'session optional pam_permit.so \\\n' + OPEN, 'session optional pam_permit.so \\ \n' + OPEN,
+               OPEN + ' conf=/etc/security/other', OPEN + ' \\\nconf=/etc/security/other']
     with broker(), nothing_left_behind(), box.session('alice') as alice:
         for lines in refused:
             with atd_has(lines):

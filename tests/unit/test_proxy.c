@@ -99,6 +99,24 @@ static void lets_through(void **state)
 	}
 }
 
+static void leaves(void **state)
+{
+	static const struct {
+		const char *line;
+		bool none;
+	} cases[] = {
+		{ "crontab -", false }, { "crontab -i -", false }, { "crontab -il", true },
+		{ "at -m now", false }, { "at -q c now", false },  { "at -v -c 5", true },
+		{ "passwd -S", false }, { "atq -q d", false },
+	};
+	(void)state;
+	for (size_t i = 0; i < SB_ARRAY_SIZE(cases); i++) {
+		struct sb_proxy_call call;
+		assert_int_equal(parse(cases[i].line, false, &call), 0);
+		assert_int_equal(sb_proxy_leaves_none(&call), cases[i].none);
+	}
+}
+
 /* Neither a path, nor another user, nor anything that the program might take for an option. */
 static void holds_back(void **state)
 {
@@ -318,6 +336,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(rows),
 		cmocka_unit_test(lets_through),
+		cmocka_unit_test(leaves),
 		cmocka_unit_test(holds_back),
 		cmocka_unit_test(inside),
 		cmocka_unit_test(too_many_words),
