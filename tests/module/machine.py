@@ -43,6 +43,14 @@ def run(*argv):
     return subprocess.run(argv, check=True, capture_output=True, text=True).stdout
 
 
+def put_over(path, program):
+    run('mount', '--bind', str(program), str(path))
+
+
+def take_off(path):
+    run('umount', '-l', str(path))  # what still runs of it keeps its file
+
+
 def build_driver():
     run('cc', '-std=gnu11', '-D_GNU_SOURCE', '-O1', '-Wall', '-Wextra', '-Werror', '-o', str(DRIVER),
         str(HERE / 'driver.c'), str(HERE / 'state.c'), '-lpam')
@@ -60,11 +68,11 @@ def set_up():
     REAL_HELPER.write_bytes(HELPER.read_bytes())
     REAL_HELPER.chmod(0o755)
     build_driver()
-    run('mount', '--bind', str(DRIVER), str(SSHD))
+    put_over(SSHD, DRIVER)
 
 
 def tear_down():
-    run('umount', str(SSHD))
+    take_off(SSHD)
     CONFIG.unlink()
 
 
@@ -226,14 +234,14 @@ def helper_is(path):
     if path is None:
         HELPER.rename(HELPER.with_suffix('.away'))
     else:
-        run('mount', '--bind', str(path), str(HELPER))
+        put_over(HELPER, path)
     try:
         yield
     finally:
         if path is None:
             HELPER.with_suffix('.away').rename(HELPER)
         else:
-            run('umount', str(HELPER))
+            take_off(HELPER)
 
 
 @contextlib.contextmanager

@@ -16,9 +16,9 @@ MAIL = ['fork', 'state=mail', f'setuid={UID}', 'done']
 
 @pytest.fixture(scope='module', autouse=True)
 def in_place_of_cron():
-    machine.run('mount', '--bind', str(DRIVER), str(CRON))
+    machine.put_over(CRON, DRIVER)
     yield
-    machine.run('umount', str(CRON))
+    machine.take_off(CRON)
 
 
 def cron(*words, user=TENANT, **changes):

@@ -16,9 +16,9 @@ NAMESPACES = 'mnt', 'pid', 'ipc', 'uts', 'cgroup'
 
 @pytest.fixture(scope='module', autouse=True)
 def in_place_of_su():
-    machine.run('mount', '--bind', str(DRIVER), str(SU))
+    machine.put_over(SU, DRIVER)
     yield
-    machine.run('umount', str(SU))
+    machine.take_off(SU)
 
 
 def su(*words, user=TENANT, service='su', **changes):
