@@ -84,6 +84,9 @@ bool sb_key_is_list(const struct sb_key *key);
 /* Case-insensitive; NULL if there is no such key. */
 const struct sb_key *sb_key_find(const char *name);
 
+/* The key that a name which is none's may be meant for, of all or of one kind; NULL = who knows. */
+const char *sb_key_near(const char *name, const enum sb_key_kind *kind);
+
 enum sb_scope { SB_SCOPE_USER, SB_SCOPE_SESSION };
 
 enum sb_on_failure { SB_ON_FAILURE_DENY, SB_ON_FAILURE_ALLOW };

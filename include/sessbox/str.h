@@ -80,4 +80,18 @@ int sb_strv_add(struct sb_strv *list, const char *s); /* copies s; 0 or -ENOMEM 
 bool sb_strv_has(const struct sb_strv *list, const char *s);
 void sb_strv_clear(struct sb_strv *list);
 
+/*
+ * Which of some names is a text meant to be? { text } to begin with; then each name is tried, and
+ * best is the nearest, or NULL: one with the same first letter that the text is a beginning of, or
+ * that few slips - a letter more, less, another one, two swapped - turn into the text. Case does
+ * not count.
+ */
+struct sb_near {
+	const char *text;
+	const char *best;
+	size_t slips;
+};
+
+void sb_near_try(struct sb_near *near, const char *name);
+
 #endif

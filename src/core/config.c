@@ -100,11 +100,18 @@ static int enter_section(struct sb_loader *l, struct sb_scan_line *line, const s
 	return 0;
 }
 
+static int fail_unknown(struct sb_loader *l, const struct sb_place *at)
+{
+	const char *near = sb_key_near(at->key, NULL);
+	return near ? sb_config_fail(l->err, at, "unknown key, is %s meant?", near)
+		    : sb_config_fail(l->err, at, "unknown key, sessbox.conf(5) has all there are");
+}
+
 static int check_key(struct sb_loader *l, struct sb_scan_line *line, const struct sb_place *at)
 {
 	const struct sb_key *key = line->row = sb_key_find(line->key);
 	if (!key)
-		return sb_config_fail(l->err, at, "unknown key");
+		return fail_unknown(l, at);
 	if (key->kind == SB_KEY_MATCH && strcmp(line->section, SB_CLASS_DEFAULTS) == 0)
 		return sb_config_fail(l->err, at, "[Defaults] is for all, it has no Match keys");
 	if (line->append && !sb_key_is_list(key))

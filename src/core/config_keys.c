@@ -11,11 +11,23 @@
 #include "sessbox/proxy.h"
 #include "sessbox/service.h"
 
+/* What other programs separate by commas; a directory's group may have one within its name. */
+static bool is_comma_list(const char *text)
+{
+	return *text == ',' || (*text && text[strlen(text) - 1] == ',');
+}
+
 /* A name of the user database. Which ones exist is not asked here: that may be slow. */
 static bool is_account(const char *text)
 {
 	text += *text == '!';
-	return *text && *text != '!' && !strpbrk(text, ":/") && !sb_parse_has_control(text);
+	return *text && *text != '!' && !strpbrk(text, ":/") && !is_comma_list(text) &&
+	       !sb_parse_has_control(text);
+}
+
+static bool is_user(const char *text)
+{
+	return is_account(text) && !strchr(text, ',');
 }
 
 static bool is_group(const char *text)
@@ -32,7 +44,7 @@ static bool is_uid_range(const char *text)
 /* A file name in /etc/pam.d. */
 static bool is_service(const char *text)
 {
-	return *text && *text != '.' && *text != '!' && !strpbrk(text, "/ \t") &&
+	return *text && *text != '.' && *text != '!' && !strpbrk(text, "/, \t") &&
 	       !sb_parse_has_control(text);
 }
 
@@ -112,8 +124,9 @@ static const char *const proc_words[] = { "default", "invisible", NULL };
 #define COUNT "a number from 1, a share of the machine's such as 10%, or infinity"
 #define QUOTA "a percentage of one CPU above 0 such as 50% or 200%, or infinity"
 #define RATES "pairs of a path and a number above 0 such as /dev/sda 5M, or infinity"
-#define BINDS "SOURCE[:DEST][:rbind|norbind] with absolute, normalized paths"
-#define INSIDE "absolute, normalized paths but /, each may have a leading -"
+#define PLAIN "without . or .., or a slash at the end"
+#define BINDS "SOURCE[:DEST][:rbind|norbind] with absolute paths " PLAIN
+#define INSIDE "absolute paths but / " PLAIN ", each may have a leading -"
 #define MINUTE UINT64_C(60000)
 #define DAY (24 * 60 * MINUTE)
 #define MIB (UINT64_C(1) << 20)
@@ -131,17 +144,17 @@ static const char *const proc_words[] = { "default", "invisible", NULL };
 #define NUMBER(what, from, to) .type = what, .min = from, .max = to
 
 const struct sb_key sb_keys[] = {
-	{ "MatchUsers", MATCH(users), WORDS(is_account), .preset = "",
-	  .expected = "names of users, each may have a leading !",
+	{ "MatchUsers", MATCH(users), WORDS(is_user), .preset = "",
+	  .expected = "names of users separated by blanks, each may have a leading !",
 	  .help = "users in the class; !name is never in it" },
 	{ "MatchGroups", MATCH(groups), WORDS(is_account), .preset = "",
-	  .expected = "names of groups, each may have a leading !",
+	  .expected = "names of groups separated by blanks, each may have a leading !",
 	  .help = "groups whose members are in the class" },
 	{ "MatchUIDs", MATCH(uids), WORDS(is_uid_range), .preset = "",
 	  .expected = "uids such as 2500 or 2000-2999, each may have a leading !",
 	  .help = "uids and ranges of uids in the class" },
 	{ "MatchServices", MATCH(services), WORDS(is_service_match), .preset = "",
-	  .expected = "names of PAM services, each may have a leading !",
+	  .expected = "names of PAM services separated by blanks, each may have a leading !",
 	  .help = "PAM services the class is limited to" },
 	{ "MatchUntil", MATCH(until), WORDS(is_utc), .preset = "",
 	  .expected = "a time in UTC such as 2026-01-31T23:59:59Z",
@@ -155,7 +168,7 @@ const struct sb_key sb_keys[] = {
 	{ "OnFailure", SESSION(on_failure), CHOICE(on_failure_words), .preset = "deny",
 	  .expected = "deny or allow", .help = "what happens to a login that cannot be contained" },
 	{ "AllowServices", SESSION(allow_services), WORDS(is_service), .preset = SB_SERVICE_NAMES,
-	  .expected = "names of PAM services",
+	  .expected = "names of PAM services separated by blanks",
 	  .help = "PAM services a contained user may log in through" },
 	{ "TimeoutSec", SESSION(timeout_ms), NUMBER(SB_TYPE_SPAN, 1000, 10 * MINUTE),
 	  .preset = "10", .expected = "a time from 1s to 10min",
@@ -179,7 +192,7 @@ const struct sb_key sb_keys[] = {
 	  .help = "how long a container stays that has no session, or no process, left" },
 
 	{ "RootDirectory", CONTAINER(root_directory), STRING(is_path), .preset = "/",
-	  .expected = "an absolute, normalized path",
+	  .expected = "an absolute path " PLAIN,
 	  .help = "file tree of the container; / is a view of the host's" },
 	{ "RootOverlay", CONTAINER(root_overlay), CHOICE(overlay_words), .preset = "no",
 	  .expected = "no, tmpfs or persistent",
@@ -231,7 +244,7 @@ const struct sb_key sb_keys[] = {
 	  .preset = "", .expected = "capabilities such as CAP_NET_RAW, or all but these behind a ~",
 	  .help = "capabilities that programs could give their user" },
 	{ "AllowGroups", CONTAINER(allow_groups), WORDS(is_group), .preset = "",
-	  .expected = "names of groups",
+	  .expected = "names of groups separated by blanks",
 	  .help = "supplementary groups that are kept though they give power on the host" },
 	{ "ProxyCommands", CONTAINER(proxy_commands), WORDS(sb_proxy_is_key), .preset = "",
 	  .expected = "at, crontab, passwd or quota",
@@ -288,4 +301,13 @@ const struct sb_key *sb_key_find(const char *name)
 		if (strcasecmp(sb_keys[i].name, name) == 0)
 			return &sb_keys[i];
 	return NULL;
+}
+
+const char *sb_key_near(const char *name, const enum sb_key_kind *kind)
+{
+	struct sb_near near = { .text = name };
+	for (size_t i = 0; i < sb_keys_n; i++)
+		if (!kind || sb_keys[i].kind == *kind)
+			sb_near_try(&near, sb_keys[i].name);
+	return near.best;
 }

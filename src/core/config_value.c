@@ -133,6 +133,28 @@ static int parse_words(const struct sb_key *key, const char *text, void *field)
 	return 0;
 }
 
+/* The first word of a list that is none for the key, or NULL: a long list is not looked through by
+ * whoever reads the message. */
+static char *find_bad_word(const struct sb_key *key, const char *text)
+{
+	struct sb_strv list = { 0 };
+	char *bad = NULL;
+	bool readable =
+		key->type == SB_TYPE_WORDS && key->check && sb_parse_words(text, &list) == 0;
+	for (size_t i = 0; readable && !bad && i < list.n; i++)
+		if (!key->check(list.v[i]))
+			bad = sb_steal_ptr(&list.v[i]);
+	sb_strv_clear(&list);
+	return bad;
+}
+
+static int fail_value(const struct sb_key *key, const char *text, struct sb_err *err)
+{
+	cleanup_free char *bad = find_bad_word(key, text);
+	return sb_fail_plain(err, EINVAL, "expected %s, got '%.60s'", key->expected,
+			     bad ? bad : text);
+}
+
 static int parse_string(const struct sb_key *key, const char *text, void *field)
 {
 	struct sb_strv list = { 0 };
@@ -222,7 +244,7 @@ int sb_config_parse_value(const struct sb_key *key, const char *text, void *base
 	if (r == -ENOMEM)
 		return sb_fail(err, ENOMEM, "%s", key->name);
 	if (r < 0)
-		return sb_fail_plain(err, EINVAL, "expected %s, got '%.60s'", key->expected, text);
+		return fail_value(key, text, err);
 	return 0;
 }
 

@@ -148,6 +148,11 @@ static int ask(struct sb_resolver *r, const char *group, bool local)
 	if (local && !(login->in_local_group && login->in_local_group(login, group)))
 		return 0;
 	int in = local ? 1 : login->in_group(login, group, login->ctx);
+	if (in == -ENOENT)
+		return sb_fail_plain(r->err, ENOENT,
+				     "cannot tell whether '%s' is in group '%s': there is no such "
+				     "group, or its directory does not answer",
+				     login->user, group);
 	if (in < 0)
 		return sb_fail(r->err, in, "look up whether '%s' is in group '%s'", login->user,
 			       group);

@@ -47,10 +47,20 @@ static int lock_file(int dfd, const char *name, int64_t deadline)
 	}
 }
 
+/* "Connection timed out" is no reason anybody understands here. */
+static int fail_lock(struct sb_err *err, int r, const char *path)
+{
+	if (r == -ETIMEDOUT || r == -EAGAIN)
+		return sb_fail_plain(err, ETIMEDOUT,
+				     "'%s' stays locked: another login or sessctl is at work on it",
+				     path);
+	return sb_fail(err, r, "lock '%s'", path);
+}
+
 int sb_run_lock(int run_fd, int64_t deadline, struct sb_err *err)
 {
 	int fd = lock_file(run_fd, "lock", deadline);
-	return fd < 0 ? sb_fail(err, fd, "lock '%s'", SB_RUN_DIR) : fd;
+	return fd < 0 ? fail_lock(err, fd, SB_RUN_DIR) : fd;
 }
 
 int sb_user_turn(int run_fd, uid_t uid)
@@ -134,13 +144,14 @@ static int lock_user(int run_fd, const char *name, int64_t deadline, struct sb_u
 int sb_user_lock(int run_fd, uid_t uid, int64_t deadline, struct sb_user_dir *ret,
 		 struct sb_err *err)
 {
-	char name[16];
+	char name[16], path[64];
 	user_name(name, sizeof(name), uid);
 	int r;
 	do
 		r = lock_user(run_fd, name, deadline, ret);
 	while (r == -EAGAIN && sb_left_ms(deadline) > 0);
-	return r < 0 ? sb_fail(err, r, "lock '%s/%s'", SB_RUN_DIR, name) : 0;
+	snprintf(path, sizeof(path), "%s/%s", SB_RUN_DIR, name);
+	return r < 0 ? fail_lock(err, r, path) : 0;
 }
 
 /* Who waits for the lock may make it once more in here, before he sees that the name has gone. */

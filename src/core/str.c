@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "sessbox/str.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <string.h>
+#include <strings.h>
 
 void sb_close(int *fd)
 {
@@ -64,4 +66,54 @@ void sb_strv_clear(struct sb_strv *list)
 		free(list->v[i]);
 	free(list->v);
 	*list = (struct sb_strv){ 0 };
+}
+
+#define NEAR_MAX 32
+
+static bool is_same(char a, char b)
+{
+	return tolower((unsigned char)a) == tolower((unsigned char)b);
+}
+
+static size_t smaller(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
+/* The distance of Damerau and Levenshtein, where no part is changed twice. */
+static size_t count_slips(const char *a, size_t n, const char *b, size_t m)
+{
+	size_t d[NEAR_MAX + 1][NEAR_MAX + 1];
+	for (size_t i = 0; i <= n; i++)
+		d[i][0] = i;
+	for (size_t k = 0; k <= m; k++)
+		d[0][k] = k;
+	for (size_t i = 1; i <= n; i++) {
+		for (size_t k = 1; k <= m; k++) {
+			size_t one = smaller(d[i - 1][k], d[i][k - 1]) + 1;
+			d[i][k] = smaller(one, d[i - 1][k - 1] + !is_same(a[i - 1], b[k - 1]));
+			if (i > 1 && k > 1 && is_same(a[i - 1], b[k - 2]) &&
+			    is_same(a[i - 2], b[k - 1]))
+				d[i][k] = smaller(d[i][k], d[i - 2][k - 2] + 1);
+		}
+	}
+	return d[n][m];
+}
+
+void sb_near_try(struct sb_near *near, const char *name)
+{
+	size_t n = strlen(near->text), m = strlen(name);
+	if (n < 2 || n > NEAR_MAX || m > NEAR_MAX || !is_same(near->text[0], name[0]))
+		return;
+	size_t slips = count_slips(near->text, n, name, m);
+	/* One in three letters may be wrong; of a beginning nothing is, so that of several names
+	 * the first is as good as any. */
+	if (n > 2 && strncasecmp(near->text, name, n) == 0)
+		slips = 1;
+	else if (slips > (n < 6 ? 1 : n / 3))
+		return;
+	if (near->best && near->slips <= slips)
+		return;
+	near->best = name;
+	near->slips = slips;
 }

@@ -249,6 +249,9 @@ static const struct value {
 	{ "MatchServices", "!cron sshd", true },
 	{ "MatchUsers", "!!x", false },
 	{ "MatchUsers", "a:b", false },
+	{ "MatchUsers", "a,b", false },
+	{ "MatchGroups", "smith,\\x20john's", false },
+	{ "MatchGroups", "smith,\\x20john !staff", true },
 };
 
 static void check_values(void **state)

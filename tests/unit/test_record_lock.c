@@ -151,6 +151,7 @@ static void lock_one(void **state)
 	assert_text(s.fd, "u1000/mark", "x");
 
 	assert_int_equal(sb_user_lock(s.fd, UID, sb_now_ms() + 30, &other, &err), -ETIMEDOUT);
+	assert_non_null(strstr(err.msg, "/u1000' stays locked: another login"));
 	assert_non_null(strstr(err.msg, "u1000"));
 	assert_int_equal(other.fd, -2);
 	/* Another user's is free, and reading needs no lock. */

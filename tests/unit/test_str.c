@@ -57,6 +57,49 @@ static void lists(void **state)
 	sb_strv_clear(&list);
 }
 
+static void near_misses(void **state)
+{
+	static const char *const names[] = { "list",	  "limit",	"freeze",     "terminate",
+					     "MemoryMax", "MatchUsers", "MemoryHigh", "help",
+					     "monitor",	  "gc" };
+	static const struct {
+		const char *text, *best;
+	} rows[] = {
+		{ "lst", "list" },
+		{ "lsit", "list" },
+		{ "LIST", "list" },
+		{ "lists", "list" },
+		{ "limits", "limit" },
+		{ "lim", "limit" },
+		{ "term", "terminate" },
+		{ "terminat", "terminate" },
+		{ "MemryMax", "MemoryMax" },
+		{ "MatchUser", "MatchUsers" },
+		{ "mem", "MemoryMax" },
+		{ "memoryhgih", "MemoryHigh" },
+		{ "gd", "gc" },
+		{ "g", NULL },
+		{ "", NULL },
+		{ "unfreeze", NULL },
+		{ "stop", NULL },
+		{ "ps", NULL },
+		{ "hold", NULL },
+		{ "MemoryLimit", NULL },
+		{ "m", NULL },
+		{ "terminate-all-of-the-sessions-there-are", NULL },
+	};
+	(void)state;
+	for (size_t i = 0; i < SB_ARRAY_SIZE(rows); i++) {
+		struct sb_near near = { .text = rows[i].text };
+		for (size_t k = 0; k < SB_ARRAY_SIZE(names); k++)
+			sb_near_try(&near, names[k]);
+		if (rows[i].best && near.best)
+			assert_string_equal(near.best, rows[i].best);
+		else
+			assert_ptr_equal(near.best, rows[i].best);
+	}
+}
+
 static bool is_open(int fd)
 {
 	return fcntl(fd, F_GETFD) >= 0;
@@ -133,7 +176,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(bounded_text),	  cmocka_unit_test(lists),
 		cmocka_unit_test(closing),	  cmocka_unit_test(scopes),
-		cmocka_unit_test(scopes_release),
+		cmocka_unit_test(scopes_release), cmocka_unit_test(near_misses),
 	};
 	return cmocka_run_group_tests_name("str", tests, NULL, NULL);
 }
