@@ -79,9 +79,11 @@ int ctl_dropin_load(struct ctl_dropin *dropin, const struct sb_config *config, c
 		if (!is_in_file(class, file))
 			continue;
 		if (strcmp(class->name, own) != 0)
-			return sb_fail_plain(err, EEXIST,
-					     "'%s' is edited by hand: it has a section [%s]", path,
-					     class->name);
+			return sb_fail_plain(
+				err, EEXIST,
+				"'%s' is edited by hand: it has a section [%s], which belongs into "
+				"a file of its own",
+				path, class->name);
 		if (load_class(dropin, class, file) < 0)
 			return sb_fail(err, ENOMEM, "read '%s'", path);
 	}

@@ -307,9 +307,12 @@ static int check_host(const struct sb_config *config, const struct ctl_args *arg
 	const struct ctl_host host = { .root = root, .config = config, .cg = cg };
 	for (size_t i = 0; i < SB_ARRAY_SIZE(checks) && !(args->set & CTL_DRY_RUN); i++)
 		checks[i](&host, &findings);
-	for (size_t i = 0; i < findings.n; i++)
-		if (findings.v[i].severity == CTL_ERROR)
-			status = ctl_fail(CTL_FAILED, "nothing is enabled: %s", findings.v[i].what);
+	for (size_t i = 0; i < findings.n; i++) {
+		const struct ctl_finding *f = &findings.v[i];
+		if (f->severity == CTL_ERROR)
+			status = ctl_fail(CTL_FAILED, "nothing is enabled: %s%s%s", f->what,
+					  f->fix ? ". Fix: " : "", f->fix ? f->fix : "");
+	}
 	ctl_findings_clear(&findings);
 	return status;
 }

@@ -19,6 +19,15 @@ static const struct sb_key *limit_key(const char *name)
 	return key && key->kind == SB_KEY_LIMIT ? key : NULL;
 }
 
+static int fail_unknown(const char *name)
+{
+	static const enum sb_key_kind kind = SB_KEY_LIMIT;
+	const char *near = sb_key_near(name, &kind);
+	return near ? ctl_fail(CTL_USAGE, "'%s' is no limit, is %s meant? See: sessctl help limit",
+			       name, near)
+		    : ctl_fail(CTL_USAGE, "'%s' is no limit, see: sessctl help limit", name);
+}
+
 static int parse_wish(char *text, struct ctl_wish *ret)
 {
 	struct sb_err err = { 0 };
@@ -29,7 +38,7 @@ static int parse_wish(char *text, struct ctl_wish *ret)
 	ret->key = limit_key(text);
 	ret->text = equals + 1;
 	if (!ret->key)
-		return ctl_fail(CTL_USAGE, "'%s' is no limit, see: sessctl help limit", text);
+		return fail_unknown(text);
 	if (*ret->text && sb_config_check_value(ret->key, ret->text, &err) < 0)
 		return ctl_fail(CTL_USAGE, "%s: %s", ret->key->name, err.msg);
 	return CTL_OK;
@@ -68,7 +77,8 @@ static int parse_end(const struct ctl_args *args, const struct ctl_wish *wishes,
 		return ctl_fail(CTL_USAGE, "--for: expected a time up to 366d, got '%s'",
 				args->duration);
 	if ((ms == 0) != (n == 0))
-		return ctl_fail(CTL_USAGE, n ? "--for 0 takes no KEY=VALUE" : "--for: for what?");
+		return ctl_fail(CTL_USAGE,
+				n ? "--for 0 takes no KEY=VALUE" : "--for needs a KEY=VALUE");
 	for (size_t i = 0; i < n; i++)
 		if (!*wishes[i].text)
 			return ctl_fail(CTL_USAGE, "%s: --for needs a value", wishes[i].key->name);

@@ -50,6 +50,16 @@ static const struct ctl_verb *find_verb(const char *name)
 	return NULL;
 }
 
+static int fail_unknown(const char *name)
+{
+	struct sb_near near = { .text = name };
+	for (size_t i = 0; i < SB_ARRAY_SIZE(verbs); i++)
+		sb_near_try(&near, verbs[i].name);
+	return near.best ? ctl_fail(CTL_USAGE, "no verb '%s', is '%s' meant? See: sessctl help",
+				    name, near.best)
+			 : ctl_fail(CTL_USAGE, "no verb '%s', see: sessctl help", name);
+}
+
 static void list_verbs(FILE *out)
 {
 	fputs("usage: sessctl VERB [ARGUMENT...] [OPTION...]\n\n", out);
@@ -67,6 +77,16 @@ static void list_limits(void)
 			       sb_keys[i].expected);
 }
 
+static int describe(const struct ctl_verb *verb)
+{
+	printf("usage: sessctl %s%s%s\n\n%s\n\n", verb->name, *verb->synopsis ? " " : "",
+	       verb->synopsis, verb->help);
+	ctl_options_help(verb);
+	if (verb->run == ctl_limit)
+		list_limits();
+	return CTL_OK;
+}
+
 static int help(const struct ctl_args *args)
 {
 	if (args->n == 0) {
@@ -74,17 +94,7 @@ static int help(const struct ctl_args *args)
 		return CTL_OK;
 	}
 	const struct ctl_verb *verb = find_verb(args->v[0]);
-	if (!verb)
-		return ctl_fail(CTL_USAGE, "no verb '%s'", args->v[0]);
-	printf("usage: sessctl %s%s%s\n\n%s\n", verb->name, *verb->synopsis ? " " : "",
-	       verb->synopsis, verb->help);
-	if (verb->options) {
-		putchar('\n');
-		ctl_options_help(verb);
-	}
-	if (verb->run == ctl_limit)
-		list_limits();
-	return CTL_OK;
+	return verb ? describe(verb) : fail_unknown(args->v[0]);
 }
 
 /* Also what root does by hand in a shell of another mount namespace is about the host. */
@@ -99,6 +109,8 @@ static int run(const struct ctl_verb *verb, int argc, char **argv)
 {
 	struct ctl_args args;
 	int status = ctl_args_parse(verb, argc, argv, &args);
+	if (status == CTL_OK && args.set & CTL_HELP)
+		return describe(verb);
 	if (status != CTL_OK || verb->run == help)
 		return status != CTL_OK ? status : help(&args);
 	if (geteuid() != 0 && !verb->anyone)
@@ -126,7 +138,7 @@ int main(int argc, char **argv)
 			argv[1] = (char *)"help";
 	const struct ctl_verb *verb = find_verb(argv[1]);
 	if (!verb)
-		return ctl_fail(CTL_USAGE, "no verb '%s', see: sessctl help", argv[1]);
+		return fail_unknown(argv[1]);
 	int status = run(verb, argc - 1, argv + 1);
 	if (fflush(stdout) != 0 || ferror(stdout))
 		return ctl_fail(CTL_FAILED, "cannot write to the standard output");

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <getopt.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "sessbox/str.h"
 #include "sessctl.h"
@@ -35,6 +36,7 @@ static const struct row {
 	  "columns to print, separated by commas" },
 	{ CTL_NO_HEADINGS, "no-headings", 0, NULL, 0, "for scripts: bare lines" },
 	{ CTL_JSON, "json", 0, NULL, 0, "for programs" },
+	{ CTL_HELP, "help", 'h', NULL, 0, "this" },
 };
 
 #define FIRST_LONG 256
@@ -77,8 +79,29 @@ static int check_count(const struct ctl_verb *verb, const struct ctl_args *args)
 	int max = args->set & CTL_ALL ? 0 : verb->max;
 	if (args->n >= min && (max < 0 || args->n <= max))
 		return CTL_OK;
-	return ctl_fail(CTL_USAGE, "usage: sessctl %s%s%s", verb->name, *verb->synopsis ? " " : "",
-			verb->synopsis);
+	return ctl_fail(CTL_USAGE, "usage: sessctl %s%s%s, see: sessctl help %s", verb->name,
+			*verb->synopsis ? " " : "", verb->synopsis, verb->name);
+}
+
+static bool takes(const struct ctl_verb *verb, const struct row *row)
+{
+	return (verb->options | CTL_HELP) & row->bit;
+}
+
+static int fail_unknown(const struct ctl_verb *verb, const char *option)
+{
+	char name[32];
+	struct sb_near near = { .text = name };
+	snprintf(name, sizeof(name), "%.*s", (int)strcspn(option, "="), option);
+	if (strncmp(name, "--", 2) == 0)
+		memmove(name, name + 2, strlen(name + 2) + 1);
+	for (size_t i = 0; i < SB_ARRAY_SIZE(rows); i++)
+		if (takes(verb, &rows[i]))
+			sb_near_try(&near, rows[i].name);
+	if (near.best)
+		return ctl_fail(CTL_USAGE, "unknown option '%s', is --%s meant?", option,
+				near.best);
+	return ctl_fail(CTL_USAGE, "unknown option '%s', see: sessctl help %s", option, verb->name);
 }
 
 int ctl_args_parse(const struct ctl_verb *verb, int argc, char **argv, struct ctl_args *ret)
@@ -94,9 +117,10 @@ int ctl_args_parse(const struct ctl_verb *verb, int argc, char **argv, struct ct
 		if (code == ':')
 			return ctl_fail(CTL_USAGE, "'%s' needs an operand", argv[optind - 1]);
 		if (!row)
-			return ctl_fail(CTL_USAGE, "unknown option '%s'", argv[optind - 1]);
-		if (!(verb->options & row->bit))
-			return ctl_fail(CTL_USAGE, "'%s' takes no --%s", verb->name, row->name);
+			return fail_unknown(verb, argv[optind - 1]);
+		if (!takes(verb, row))
+			return ctl_fail(CTL_USAGE, "'%s' takes no --%s, see: sessctl help %s",
+					verb->name, row->name, verb->name);
 		args.set |= row->bit;
 		if (row->operand)
 			*(const char **)(void *)((char *)&args + row->offset) = optarg;
@@ -104,14 +128,14 @@ int ctl_args_parse(const struct ctl_verb *verb, int argc, char **argv, struct ct
 	args.v = argv + optind;
 	args.n = argc - optind;
 	*ret = args;
-	return check_count(verb, ret);
+	return args.set & CTL_HELP ? CTL_OK : check_count(verb, ret);
 }
 
 void ctl_options_help(const struct ctl_verb *verb)
 {
 	for (size_t i = 0; i < SB_ARRAY_SIZE(rows); i++) {
 		char text[64];
-		if (!(verb->options & rows[i].bit))
+		if (!takes(verb, &rows[i]))
 			continue;
 		const char *operand = rows[i].operand ? rows[i].operand : "";
 		const char *gap = *operand == '[' ? "[=" : *operand ? " " : "";

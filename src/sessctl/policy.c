@@ -31,6 +31,16 @@ static const struct ctl_column columns[] = {
 	COLUMN(file, CTL_TEXT), COLUMN(overrode, CTL_LIST),
 };
 
+/* What a login through the service meets. */
+static const char *outcome(const struct sb_policy *policy, const char *service)
+{
+	if (!policy->set.contain)
+		return "not contained";
+	return sb_strv_has(&policy->set.allow_services, service)
+		       ? "contained"
+		       : "refused: AllowServices= leaves the service out";
+}
+
 /* For people: what is set where, and below what that replaced. Where nothing is set: "built in". */
 static int show_prose(const struct ctl_table *table, const struct sb_policy *policy,
 		      const char *service)
@@ -40,7 +50,7 @@ static int show_prose(const struct ctl_table *table, const struct sb_policy *pol
 	size_t width = ctl_prose_width();
 	bool any = false;
 	printf("%s through %s: class %s, %s\n\n", policy->user, service, policy->class_name,
-	       policy->set.contain ? "contained" : "not contained");
+	       outcome(policy, service));
 	int r = ctl_table_print(table, &choice, CTL_HEADED);
 	for (size_t i = 0; r == 0 && i < table->n_rows; i++) {
 		for (size_t k = 0; k < rows[i].overrode->n; k++) {

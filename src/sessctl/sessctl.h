@@ -37,6 +37,7 @@ enum ctl_option {
 	CTL_REASON = 1 << 12,
 	CTL_DRY_RUN = 1 << 13,
 	CTL_NO_PROOF = 1 << 14,
+	CTL_HELP = 1 << 15, /* every verb takes it */
 };
 
 /* The command line of a verb: its options, and what else stands there. */
