@@ -17,6 +17,7 @@ static const struct {
 	void (*run)(const struct ctl_host *host, struct ctl_findings *findings);
 } checks[] = {
 	{ "configuration", ctl_check_configuration },
+	{ "classes", ctl_check_classes },
 	{ "programs", ctl_check_programs },
 	{ "services", ctl_check_services },
 	{ "others", ctl_check_others },

@@ -63,6 +63,7 @@ bool ctl_class_contains(const struct sb_class *class);
 const struct sb_entry *ctl_class_entry(const struct sb_class *class, const char *key);
 
 void ctl_check_configuration(const struct ctl_host *host, struct ctl_findings *findings);
+void ctl_check_classes(const struct ctl_host *host, struct ctl_findings *findings);
 void ctl_check_programs(const struct ctl_host *host, struct ctl_findings *findings);
 void ctl_check_services(const struct ctl_host *host, struct ctl_findings *findings);
 void ctl_check_others(const struct ctl_host *host, struct ctl_findings *findings);

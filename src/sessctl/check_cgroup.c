@@ -149,8 +149,11 @@ void ctl_check_cgroup(const struct ctl_host *host, struct ctl_findings *findings
 	struct sb_err err = { 0 };
 	if (!host->cg) {
 		if (sb_cgroup_open(NULL, &cg, &err) < 0)
-			ctl_find(findings, CTL_ERROR, "systemctl restart sessbox-tenants", "%s",
-				 err.msg);
+			ctl_find(findings, CTL_ERROR,
+				 ctl_host_has(host, "run/systemd/system")
+					 ? "systemctl restart sessbox-tenants"
+					 : "mount -t cgroup2 cgroup2 /sys/fs/cgroup",
+				 "%s", err.msg);
 		return;
 	}
 	/* What each login does first; harmless, and it tells what a login would be told. */
