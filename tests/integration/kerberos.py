@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""13. Kerberos with a KDC of its own: logins by GSSAPI, and what becomes of the tickets they bring."""
+"""22. Kerberos with a KDC of its own: logins by GSSAPI, and what becomes of the tickets they bring."""
 import contextlib
 import os
 import subprocess
@@ -119,7 +119,7 @@ def held(command='exec cat', *opts):
 SHOW = 'klist && stat -c %U:%a ${KRB5CCNAME#FILE:} && kvno -q host/127.0.0.1 && klist | grep -c host/127'
 
 
-@case(13)
+@case(22)
 def gssapi_leads_inside():
     with realm(), no_tickets_left():
         without = alice(f'{NAMESPACE}; echo $KRB5CCNAME', '-o', 'GSSAPIDelegateCredentials=no')
@@ -131,7 +131,7 @@ def gssapi_leads_inside():
         assert 'Permission denied' in alice(NAMESPACE).err
 
 
-@case(13, same_by_design=True)
+@case(22, same_by_design=True)
 def delegated_tickets_are_there_and_of_use():
     with realm(), no_tickets_left():
         done = alice(SHOW)
@@ -139,7 +139,7 @@ def delegated_tickets_are_there_and_of_use():
         assert done.out.endswith('alice:600\n1\n'), done
 
 
-@case(13, same_by_design=True)
+@case(22, same_by_design=True)
 def each_login_has_tickets_of_its_own():
     with realm(), no_tickets_left():
         first, second = held(f'echo $KRB5CCNAME; {SHOW} >&2; exec cat'), held('echo $KRB5CCNAME; exec cat')
@@ -151,7 +151,7 @@ def each_login_has_tickets_of_its_own():
         assert box.leave(second) == 0
 
 
-@case(13, same_by_design=True)
+@case(22, same_by_design=True)
 def tickets_go_with_a_client_that_vanishes():
     """Then sshd's child, and not its monitor, removes the file."""
     with realm(), no_tickets_left():
@@ -160,13 +160,13 @@ def tickets_go_with_a_client_that_vanishes():
         box.stop(client)
 
 
-@case(13, same_by_design=True)
+@case(22, same_by_design=True)
 def tickets_destroyed_by_hand():
     with realm(), no_tickets_left():
         assert alice('kdestroy && ! klist -s').rc == 0
 
 
-@case(13, same_by_design=True)
+@case(22, same_by_design=True)
 def tickets_that_sshd_is_to_leave():
     with realm('GSSAPICleanupCredentials no\n'), box.session('alice') as other:
         name = alice('echo $KRB5CCNAME').out.strip().removeprefix('FILE:')
@@ -181,7 +181,7 @@ def tickets_that_sshd_is_to_leave():
         other('rm -f /tmp/krb5cc_*')
 
 
-@case(13, same_by_design=True)
+@case(22, same_by_design=True)
 def tickets_in_a_shared_tmp():
     box.config(tenants={'PrivateTmp': 'no'})
     with realm(), no_tickets_left():
@@ -192,7 +192,7 @@ def tickets_in_a_shared_tmp():
         box.stop(client)
 
 
-@case(13)
+@case(22)
 def tickets_that_find_no_room():
     box.config(tenants={'TmpSize': '1M'})
     with realm(), no_tickets_left(), box.session('alice') as full:
@@ -205,7 +205,7 @@ def tickets_that_find_no_room():
         full('rm /tmp/full')
 
 
-@case(13, same_by_design=True)
+@case(22, same_by_design=True)
 def tickets_in_a_keyring():
     """A persistent one is the user's, wherever he is; sshd puts none there, but pam_sss does."""
     ring = 'KEYRING:persistent:3001'
@@ -237,7 +237,7 @@ def rekeyed():
     return client, first
 
 
-@case(13, same_by_design=True)
+@case(22, same_by_design=True)
 def keys_are_exchanged_again_with_new_tickets():
     with realm('GSSAPIStoreCredentialsOnRekey no\n'), no_tickets_left():
         client, first = rekeyed()
@@ -246,7 +246,7 @@ def keys_are_exchanged_again_with_new_tickets():
         assert box.leave(client) == 0
 
 
-@case(13)
+@case(22)
 def new_tickets_that_sshd_is_to_store_end_the_connection():
     """Its monitor may not become the tenant while he is in; the session is closed as any other."""
     with realm('GSSAPIStoreCredentialsOnRekey yes\n'), no_tickets_left():
