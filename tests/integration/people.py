@@ -141,8 +141,9 @@ row('screen: start, detach, come back',
     ['screen -q -S people bash --norc', 'READY ', 'echo in-"screen"' + ENTER, 'in-screen', '\x01d', 'detached',
      'screen -r people', 'in-screen', 'exit' + ENTER, 'terminating'], 'in-screen')
 row('Job control: Ctrl-Z, bg, fg, Ctrl-C',
-    ["sh -c 'echo r''uns; exec sleep 100'", 'runs\r\n', CTRL_Z, 'Stopped', 'bg', r'100\S* &',
-     'fg', 'sleep 100', CTRL_C, 'READY ', 'echo code $?', r'code \d+'], 'code 130')
+    ["sh -c 'echo r''uns; sleep 5; echo sl''ept; read line; echo g''ot $line; exec sleep 100'", 'runs\r\n',
+     CTRL_Z, 'Stopped', 'bg', r'100\S* &(?s:.*)slept\r\n', 'fg', 'sleep 100', 'a line', 'got a line\r\n',
+     CTRL_C, 'READY ', 'echo code $?', r'code \d+'], 'code 130')
 row('A recorded session (script)', ['script -q -c "tty; echo in-script" log', 'in-script',
                                     'cat log', r'/dev/pts/\d+(?s:.*)in-script'], 'in-script')
 
