@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What the host knows: cgroups, processes, mounts, records, the log. Only reads, but for freezing."""
+import contextlib
 import os
 import pwd
 import re
@@ -122,6 +123,17 @@ def of_users(uids):
 
 def of_user(user):
     return of_users([pwd.getpwnam(user).pw_uid])
+
+
+def in_front(user, name):
+    """Has one of his processes of this name the terminal? A shell tells of fg before it gives it away."""
+    for pid in of_user(user):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            command, _, fields = Path('/proc', str(pid), 'stat').read_text().rpartition(') ')
+            _, _, group, _, tty, foreground, *_ = fields.split()
+            if command.endswith(f'({name}') and int(tty) and group == foreground:
+                return True
+    return False
 
 
 def namespace(pid, name):

@@ -195,7 +195,7 @@ def terminal_of_a_program_inside_works():
 def job_control_works():
     term = box.terminal('alice')
     term.send('sleep 600\n')
-    host.wait_for('sleep runs', lambda: 'sleep' in names_of('alice'))
+    host.wait_for('sleep runs', lambda: host.in_front('alice', 'sleep'))
     term.send('\x1a')
     term.expect('Stopped')
     term.expect('READY ')
@@ -203,6 +203,7 @@ def job_control_works():
     assert term.run('bg')[0] == 0 and 'Running' in term.run('jobs')[1]
     term.send('fg\n')
     term.expect('sleep 600\r\n')
+    host.wait_for('sleep goes on', lambda: host.in_front('alice', 'sleep'))
     term.send('\x03')
     term.expect('READY ')
     assert term.run('jobs') == (0, '')

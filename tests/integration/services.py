@@ -270,7 +270,7 @@ def sus_own_descriptors_stay_outside():
 def su_has_job_control():
     term = bash('su', '-', 'alice')
     term.send('sleep 1000\n')
-    time.sleep(0.5)
+    host.wait_for('sleep runs', lambda: host.in_front('alice', 'sleep'))
     term.send('\x1a')
     term.expect('Stopped')
     term.expect('READY $')
@@ -279,7 +279,7 @@ def su_has_job_control():
     assert term.run('jobs')[1].count('Running') == 1
     term.send('fg\n')
     term.expect('sleep 1000')
-    time.sleep(0.3)
+    host.wait_for('sleep goes on', lambda: host.in_front('alice', 'sleep'))
     term.send('\x03')
     term.expect('READY $')
     assert term.run('true')[0] == 0
