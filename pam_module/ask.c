@@ -82,6 +82,15 @@ static bool is_final(const struct sb_reply *reply)
 	return reply->verdict != SB_VERDICT_WAIT;
 }
 
+/* Why it ended without a word: mostly there is none to be run. errno is the reason. */
+static const char *without_answer(void)
+{
+	if (faccessat(AT_FDCWD, SB_HELPER, X_OK, AT_EACCESS) < 0)
+		return "run the helper (" SB_HELPER ")";
+	errno = ECONNRESET;
+	return "the helper did not answer";
+}
+
 int box_call_receive(struct box_call *call, struct box_reply *ret, struct box_error *error)
 {
 	int64_t deadline = sb_now_ms() + (SB_TIMEOUT_START + SB_TIMEOUT_MARGIN) * 1000;
@@ -95,7 +104,7 @@ int box_call_receive(struct box_call *call, struct box_reply *ret, struct box_er
 		if (r < 0) {
 			ret->n = 0;
 			errno = -r;
-			return box_fail(error, r == -ECONNRESET ? "the helper did not answer"
+			return box_fail(error, r == -ECONNRESET ? without_answer()
 								: "wait for the helper");
 		}
 		if (ret->reply.magic != SB_PROTO_MAGIC || ret->reply.version != SB_PROTO_VERSION) {

@@ -317,7 +317,10 @@ int pam_sm_open_session(pam_handle_t *pamh, int flags, int argc, const char **ar
 	if (pw->pw_uid == 0)
 		return PAM_IGNORE;
 	if (box.phase != BOX_IDLE) {
-		pam_syslog(pamh, LOG_ERR, "opened twice: one `open` line too many in this stack");
+		pam_syslog(pamh, LOG_ERR, "%s",
+			   box.phase == BOX_DOOMED
+				   ? "refused, as a session line before it in this process"
+				   : "opened twice: one `open` line too many in this stack");
 		return PAM_SYSTEM_ERR;
 	}
 	const char *why = misplaced(box_service(pamh), &args);

@@ -337,6 +337,17 @@ static int (*const builders[])(struct sb_mount_op *) = {
 	[SB_MOUNT_OVER] = cover_file,
 };
 
+/* The reason itself, whoever is to blame. Of what covers a path two are rules of its keys. */
+static const char *explain(const struct sb_mount_op *op, int r)
+{
+	bool covers = op->kind == SB_MOUNT_RDONLY || op->kind == SB_MOUNT_MASK;
+	if (covers && r == -EPERM)
+		return "a directory above it is not root's alone";
+	if (covers && r == -ENOTDIR)
+		return "it is no directory";
+	return strerror(-r);
+}
+
 static int build_one(struct sb_mount_op *op, struct sb_err *err)
 {
 	int r = op->skipped ? 0 : builders[op->kind](op);
@@ -344,7 +355,10 @@ static int build_one(struct sb_mount_op *op, struct sb_err *err)
 		op->skipped = true;
 		return 0;
 	}
-	return r < 0 ? sb_fail(err, blame(op, r), "build '%s'", op->target) : 0;
+	if (r < 0)
+		return sb_fail_plain(err, blame(op, r), "build '%s': %s", op->target,
+				     explain(op, r));
+	return 0;
 }
 
 int sb_plan_build(struct sb_plan *plan, int (*enter_cgroup)(void *ctx, struct sb_err *err),
@@ -354,7 +368,7 @@ int sb_plan_build(struct sb_plan *plan, int (*enter_cgroup)(void *ctx, struct sb
 	const struct sb_mount_op *root = &plan->ops[0];
 	int r = sb_root_enter(root);
 	if (r < 0)
-		return sb_fail(err, blame(root, r), "make the root");
+		return sb_fail_plain(err, blame(root, r), "make the root: %s", strerror(-r));
 	for (size_t i = 0; i < plan->n && r == 0; i++) {
 		struct sb_mount_op *op = &plan->ops[i];
 		if ((op->flags & SB_OP_CGROUP) && !entered) {

@@ -424,16 +424,18 @@ def inaccessible_paths_are_empty():
 def what_cannot_be_closed_refuses():
     """A file of the host, which a rename would bring back; what a tenant could move away; what is not
     there; a link of the tenant's. OnFailure=allow is for none of them."""
+    foreign = "a directory above it is not root's alone"
     mine = box.home('alice') / 'closing'
     mine.mkdir()
     (mine / 'below').mkdir()
     os.chown(mine, 3001, 3001)
     try:
         for key in ('InaccessiblePaths', 'ReadOnlyPaths'):
-            for path in ('/usr/bin/id', '/etc/hosts', '/none', '/home/alice/closing', '/home/alice/closing/below',
-                         '/home/alice/link'):
+            for path, reason in (('/usr/bin/id', 'it is no directory'), ('/etc/hosts', 'it is no directory'),
+                                 ('/none', 'No such file'), ('/home/alice/closing', foreign),
+                                 ('/home/alice/closing/below', foreign), ('/home/alice/link', foreign)):
                 box.config(tenants={key: path, 'OnFailure': 'allow'})
-                refused(log=f"build '{path}'")
+                refused(log=f"build '{path}': {reason}")
     finally:
         shutil.rmtree(mine)
 

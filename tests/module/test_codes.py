@@ -73,6 +73,7 @@ def test_wrong_line_refuses_tenants(name):
     assert refusal(seen) == want
     assert len(seen.said) == 1, seen.said
     host.log_has(mark, word)
+    assert not [line for line in host.log_since(mark) if 'opened twice' in line]
 
 
 @pytest.mark.parametrize('user', PLAIN_USERS)

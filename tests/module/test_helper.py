@@ -62,12 +62,23 @@ def test_bad_answer_to_open(name):
     host.log_has(mark, f'not contained and refused: .*{reason}')
 
 
+@pytest.mark.parametrize('name, reason', [('not executable', 'run the helper .*libexec.*: Permission denied'),
+                                          ('ends at once', 'the helper did not answer: ')])
+def test_the_log_says_why(name, reason):
+    mark = host.log_mark()
+    with place(STUBS[name]):
+        drive(TENANT, 'account')
+    host.log_has(mark, f"'alice' refused: {reason}")
+
+
 def test_missing_helper():
+    mark = host.log_mark()
     with machine.helper_is(None):
         seen = drive(TENANT, 'state=before', 'account', 'open', 'state=after', *LEASHED)
         system = drive(machine.SYSTEM, 'account', 'open')
         root = drive('root', 'account', 'open')
     refuse(['account', 'open'], seen)
+    host.log_has(mark, "'alice' refused: run the helper .*: No such file")
     for driver in (system, root):
         assert [driver.code('account'), driver.code('open')] == [IGNORE, IGNORE]
 
