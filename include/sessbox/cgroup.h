@@ -129,6 +129,15 @@ int sb_cgroup_apply(struct sb_cgroup *cg, const char *group, const struct sb_lim
 int sb_cgroup_limits(struct sb_cgroup *cg, const char *group, struct sb_limits *ret,
 		     unsigned int *ret_unsupported, struct sb_err *err);
 
+/*
+ * One limit that is a number and, on v1, stands for itself: not memory or swap. Returns 0 or a
+ * negative errno; -EOPNOTSUPP: it cannot be had here.
+ */
+int sb_cgroup_number_get(struct sb_cgroup *cg, const char *group, enum sb_limit limit,
+			 uint64_t *ret);
+int sb_cgroup_number_set(struct sb_cgroup *cg, const char *group, enum sb_limit limit,
+			 uint64_t value);
+
 struct sb_usage {
 	uint64_t memory; /* bytes */
 	uint64_t swap;	 /* bytes */
@@ -201,6 +210,9 @@ int sb_cgroup_own(struct sb_limits *ret_limits, unsigned int *ret_unsupported,
  * is malloc'ed. Returns the number or a negative errno.
  */
 ssize_t sb_cgroup_tenants(const struct sb_cgroup *cg, uid_t **ret);
+
+/* uids of those in a class' group; as above. */
+ssize_t sb_cgroup_members(const struct sb_cgroup *cg, const char *class, uid_t **ret);
 
 /*
  * How a single-threaded process gets in. The parts together cover every hierarchy:

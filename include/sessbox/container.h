@@ -87,6 +87,13 @@ int sb_rescue_limits(struct sb_cgroup *cg, uid_t uid, const struct sb_limits *li
 		     struct sb_err *err);
 
 /*
+ * Notes the CPU quota that a user's policy gives him, before it is set in his group: v1 cuts it to
+ * that of a class with a budget, and somebody else's login may give it back. 0 or a negative errno.
+ */
+int sb_quota_note(const struct sb_cgroup *cg, const char *group, int user_fd, uint64_t quota,
+		  struct sb_err *err);
+
+/*
  * Opens a session: reconciles what earlier ones left, makes the user's container or joins the one
  * that is there, sets the limits, writes the records. On failure nothing of it is left; -EBUSY also
  * means that a container does not answer.

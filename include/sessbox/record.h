@@ -12,6 +12,7 @@
  *   u<uid>/sessions/<id>       a session; <id>-utmp is its scratch file (0700)
  *   u<uid>/self/<id>           a link to it, for the user himself (0750, root and his group)
  *   u<uid>/c<n>/etc            the account files that the container shows
+ *   u<uid>/quota               CPUQuota as his policy has it, of one in a class' budget on v1
  *   u<uid>/told                how much of his troubles the user has been told
  *   notices/<uid>              what waits to be told at his next login (0700)
  *   monitor                    locked by the monitor as long as it runs
@@ -70,6 +71,11 @@ struct sb_told_record {
 	uint64_t class_hits;
 };
 
+/* Of CPU time, which v1 cuts to that of the class; see container_quota.c. */
+struct sb_quota_record {
+	uint64_t cpu_quota; /* microseconds per second; SB_INFINITY = none */
+};
+
 struct sb_notice_record {
 	uint64_t at;	/* seconds since the epoch */
 	uint32_t shown; /* the first session that was told; 0 = none yet */
@@ -125,6 +131,9 @@ int sb_container_load(int user_fd, uint32_t number, struct sb_container_record *
 int sb_session_save(int user_fd, const struct sb_session_record *rec, gid_t gid);
 int sb_session_load(int user_fd, const char *dir, uint32_t id, struct sb_session_record *ret);
 void sb_session_remove(int user_fd, uint32_t id);
+
+int sb_quota_save(int user_fd, const struct sb_quota_record *rec);
+int sb_quota_load(int user_fd, struct sb_quota_record *ret);
 
 /* These two are missing (-ENOENT) where nothing has gone wrong. */
 int sb_told_save(int user_fd, const struct sb_told_record *rec);

@@ -148,6 +148,36 @@ int sb_cgroup_limits(struct sb_cgroup *cg, const char *group, struct sb_limits *
 	return 0;
 }
 
+/* A number's row, and the directory in *view; NULL = it cannot be had here, or *ret says why. */
+static const struct sb_cgroup_limit *find_number(struct sb_cgroup *cg, const char *group,
+						 enum sb_limit limit, struct view *view, int *ret)
+{
+	int r = view_move(view, cg, group, ops_of(cg)->limits[limit].controller, NULL);
+	const struct sb_cgroup_limit *row = r < 0 ? NULL : row_of(view, limit);
+	*ret = r < 0 || row ? r : -EOPNOTSUPP;
+	return row;
+}
+
+int sb_cgroup_number_get(struct sb_cgroup *cg, const char *group, enum sb_limit limit,
+			 uint64_t *ret)
+{
+	cleanup_view struct view view = { .dir = -1 };
+	int r;
+	const struct sb_cgroup_limit *row = find_number(cg, group, limit, &view, &r);
+	return row ? row->read(view.dir, row, ret) : r;
+}
+
+int sb_cgroup_number_set(struct sb_cgroup *cg, const char *group, enum sb_limit limit,
+			 uint64_t value)
+{
+	cleanup_limits struct sb_limits limits;
+	cleanup_view struct view view = { .dir = -1 };
+	int r;
+	const struct sb_cgroup_limit *row = find_number(cg, group, limit, &view, &r);
+	sb_limits_init(&limits);
+	return row ? row->write(view.dir, row, &value, &limits) : r;
+}
+
 static int read_stat(int dir, const struct sb_cgroup_stat *row, uint64_t *ret)
 {
 	char text[4096];

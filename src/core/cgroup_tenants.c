@@ -98,6 +98,20 @@ ssize_t sb_cgroup_tenants(const struct sb_cgroup *cg, uid_t **ret)
 	return (ssize_t)kept;
 }
 
+ssize_t sb_cgroup_members(const struct sb_cgroup *cg, const char *class, uid_t **ret)
+{
+	cleanup_free uid_t *uids = NULL;
+	size_t n = 0;
+	/* Every group is in each hierarchy. */
+	int r = cg->n ? add_class(cg->list[0].base, class, &uids, &n) : 0;
+	if (r < 0)
+		return r;
+	if (n > 1)
+		qsort(uids, n, sizeof(*uids), compare);
+	*ret = sb_steal_ptr(&uids);
+	return (ssize_t)n;
+}
+
 /* Names of classes' groups in the first n hierarchies, each once. */
 static int list_classes(const struct sb_cgroup *cg, size_t n, struct sb_strv *ret)
 {

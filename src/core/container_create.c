@@ -127,7 +127,12 @@ static int make_cgroup(void *ctx, struct sb_err *err)
 static int set_limits(void *ctx, struct sb_err *err)
 {
 	struct sb_creation *c = ctx;
-	return sb_session_limits(c->cg, c->cgroup_name, c->request->policy, &c->unsupported, err);
+	const struct sb_limiting what = { .cg = c->cg,
+					  .group = c->cgroup_name,
+					  .run_fd = c->run_fd,
+					  .user_fd = c->user_fd,
+					  .policy = c->request->policy };
+	return sb_session_limits(&what, &c->unsupported, err);
 }
 
 /*

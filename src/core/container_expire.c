@@ -91,7 +91,12 @@ static int apply(const struct refreshing *r, unsigned int *ret_unsupported, stru
 	if (e < 0)
 		return e;
 	sb_session_place(cg, r->user.fd, r->policy, group);
-	e = sb_session_limits(cg, group, r->policy, &unsupported, err);
+	const struct sb_limiting what = { .cg = cg,
+					  .group = group,
+					  .run_fd = r->run,
+					  .user_fd = r->user.fd,
+					  .policy = r->policy };
+	e = sb_session_limits(&what, &unsupported, err);
 	if (e == 0 && (unsupported.limits_low || unsupported.budget_low))
 		return sb_fail_plain(err, EBUSY, "'%s' %s more memory than %s", r->policy->user,
 				     unsupported.limits_low ? "uses" : "is in a class that uses",

@@ -206,8 +206,22 @@ ssize_t sb_session_count(struct sb_user_dir *user);
 void sb_session_place(struct sb_cgroup *cg, int user_fd, const struct sb_policy *policy, char *buf);
 
 /* Sets the limits of a tenant in a group, and before them, if it is his class', those of that. */
-int sb_session_limits(struct sb_cgroup *cg, const char *group, const struct sb_policy *policy,
-		      struct sb_unsupported *ret, struct sb_err *err);
+struct sb_limiting {
+	struct sb_cgroup *cg;
+	const char *group;
+	int run_fd, user_fd; /* the user's lock is held */
+	const struct sb_policy *policy;
+};
+int sb_session_limits(const struct sb_limiting *what, struct sb_unsupported *ret,
+		      struct sb_err *err);
+
+/* ---- container_quota.c: a class' CPU quota, and those in it; all of it for v1 alone ---- */
+
+/* What is in force: SB_INFINITY = nothing. */
+uint64_t sb_quota_of_class(struct sb_cgroup *cg, const char *class);
+
+/* If the class' has risen, its members' do, as far as each one's policy goes. */
+void sb_quota_give_back(struct sb_cgroup *cg, int run_fd, const char *class, uint64_t before);
 
 /* Both, for all of the user. Returns the number of containers left, or -errno. */
 int sb_user_reconcile(struct sb_user_dir *user, int64_t deadline, struct sb_err *err);

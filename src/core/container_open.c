@@ -137,8 +137,12 @@ static int join_container(struct sb_opening *o, uint32_t number, struct sb_err *
 
 static int set_limits(struct sb_opening *o, struct sb_err *err)
 {
-	return sb_session_limits(o->creation.cg, o->creation.cgroup_name, sb_opening_policy(o),
-				 &o->grant.unsupported, err);
+	const struct sb_limiting what = { .cg = o->creation.cg,
+					  .group = o->creation.cgroup_name,
+					  .run_fd = o->creation.run_fd,
+					  .user_fd = o->user.fd,
+					  .policy = sb_opening_policy(o) };
+	return sb_session_limits(&what, &o->grant.unsupported, err);
 }
 
 /* With the limits in force before the first process is in. */

@@ -31,20 +31,33 @@ static int set(struct sb_cgroup *cg, const char *group, const struct sb_limits *
 	return r == -EBUSY ? 0 : r;
 }
 
-int sb_session_limits(struct sb_cgroup *cg, const char *group, const struct sb_policy *policy,
-		      struct sb_unsupported *ret, struct sb_err *err)
+static int set_budget(const struct sb_limiting *what, struct sb_unsupported *found,
+		      struct sb_err *err)
 {
+	const struct sb_policy *policy = what->policy;
 	char wanted[SB_CGROUP_NAME_MAX], class[SB_CGROUP_NAME_MAX];
-	struct sb_unsupported found = { 0 };
-	int r = 0;
 	sb_cgroup_tenant(wanted, policy->uid, policy->budget);
 	/* Of a class that he is only still in the policy knows nothing. */
-	if (sb_cgroup_above(group, class) && strcmp(group, wanted) == 0)
-		r = set(cg, class, &policy->set.budget, &found.budget, &found.budget_low, err);
+	if (!sb_cgroup_above(what->group, class) || strcmp(what->group, wanted) != 0)
+		return 0;
+	uint64_t before = sb_quota_of_class(what->cg, class);
+	int r = set(what->cg, class, &policy->set.budget, &found->budget, &found->budget_low, err);
+	sb_quota_give_back(what->cg, what->run_fd, class, before);
+	return r;
+}
+
+int sb_session_limits(const struct sb_limiting *what, struct sb_unsupported *ret,
+		      struct sb_err *err)
+{
+	const struct sb_limits *limits = &what->policy->set.limits;
+	struct sb_unsupported found = { 0 };
+	int r = set_budget(what, &found, err);
 	if (r == 0)
-		r = set(cg, group, &policy->set.limits, &found.limits, &found.limits_low, err);
+		r = sb_quota_note(what->cg, what->group, what->user_fd, limits->cpu_quota, err);
 	if (r == 0)
-		r = sb_rescue_limits(cg, policy->uid, &policy->set.limits, err);
+		r = set(what->cg, what->group, limits, &found.limits, &found.limits_low, err);
+	if (r == 0)
+		r = sb_rescue_limits(what->cg, what->policy->uid, limits, err);
 	/* Of the lane, that is; it is as small as it gets. */
 	if (r < 0 && r != -EBUSY)
 		return r;

@@ -69,6 +69,10 @@ static const struct field told_fields[] = {
 	FIELD(FIELD_U64, sb_told_record, class_hits, "ClassHits"),
 };
 
+static const struct field quota_fields[] = {
+	FIELD(FIELD_U64, sb_quota_record, cpu_quota, "CPUQuota"),
+};
+
 static const struct field notice_fields[] = {
 	FIELD(FIELD_U64, sb_notice_record, at, "At"),
 	FIELD(FIELD_U32, sb_notice_record, shown, "Shown"),
@@ -84,6 +88,7 @@ struct table {
 static const struct table container_table = { container_fields, SB_ARRAY_SIZE(container_fields) };
 static const struct table session_table = { session_fields, SB_ARRAY_SIZE(session_fields) };
 static const struct table told_table = { told_fields, SB_ARRAY_SIZE(told_fields) };
+static const struct table quota_table = { quota_fields, SB_ARRAY_SIZE(quota_fields) };
 static const struct table notice_table = { notice_fields, SB_ARRAY_SIZE(notice_fields) };
 
 /* A value is one line: what a remote name may bring along must not make a second one. */
@@ -232,6 +237,16 @@ void sb_session_remove(int user_fd, uint32_t id)
 		snprintf(name, sizeof(name), "%s/%u%s", files[i].dir, id, files[i].suffix);
 		unlinkat(user_fd, name, 0);
 	}
+}
+
+int sb_quota_save(int user_fd, const struct sb_quota_record *rec)
+{
+	return save(user_fd, "quota", &quota_table, rec);
+}
+
+int sb_quota_load(int user_fd, struct sb_quota_record *ret)
+{
+	return load(user_fd, "quota", &quota_table, ret, sizeof(*ret));
 }
 
 int sb_told_save(int user_fd, const struct sb_told_record *rec)

@@ -198,9 +198,12 @@ static int apply(void *ctx, struct sb_err *err)
 	struct change *c = ctx;
 	if (!c->live)
 		return 0;
-	int r = sb_cgroup_apply(c->cg, c->group, &c->now->set.limits, &c->unsupported, err);
+	const struct sb_limits *limits = &c->now->set.limits;
+	int r = sb_quota_note(c->cg, c->group, c->user.fd, limits->cpu_quota, err);
 	if (r == 0)
-		r = sb_rescue_limits(c->cg, c->account->uid, &c->now->set.limits, err);
+		r = sb_cgroup_apply(c->cg, c->group, limits, &c->unsupported, err);
+	if (r == 0)
+		r = sb_rescue_limits(c->cg, c->account->uid, limits, err);
 	if (r == -EBUSY)
 		sb_fail_plain(err, EBUSY,
 			      "the kernel cannot bring what '%s' uses below the limit: end "
@@ -215,6 +218,7 @@ static void unapply(void *ctx)
 	unsigned int unsupported;
 	if (!c->live)
 		return;
+	sb_quota_note(c->cg, c->group, c->user.fd, c->before->set.limits.cpu_quota, NULL);
 	sb_cgroup_apply(c->cg, c->group, &c->before->set.limits, &unsupported, NULL);
 	sb_rescue_limits(c->cg, c->account->uid, &c->before->set.limits, NULL);
 }

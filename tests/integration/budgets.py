@@ -71,7 +71,7 @@ def own_quota(user):
 
 @case(11)
 def quotas_come_back_with_that_of_the_class():
-    """v1 cuts those within it; they are given back at the own next login, or by gc."""
+    """v1 cuts those within it; they are given back when that of the class rises, by whose login ever."""
     cut = 800000 if host.unified() else 300000
     box.config(tenants={'CPUQuota': '80%', 'ClassCPUQuota': '30%'})
     with box.session('alice'), box.session('bob'):
@@ -80,9 +80,22 @@ def quotas_come_back_with_that_of_the_class():
         box.config(tenants={'CPUQuota': '80%', 'ClassCPUQuota': '90%'})
         box.out_of('bob', 'true')
         assert rows()['ClassCPUQuota']['value'] == 900000
-        assert (own_quota('alice'), own_quota('bob')) == (cut, 800000)
-        assert box.sessctl('gc').rc == 0
-        assert own_quota('alice') == 800000
+        assert (own_quota('alice'), own_quota('bob')) == (800000, 800000)
+
+
+@case(11)
+def what_comes_back_with_the_quota_of_the_class_is_the_own_one():
+    """As it is by now; and not above that of the class."""
+    box.config(tenants={'CPUQuota': '80%', 'ClassCPUQuota': '30%'})
+    with box.session('alice'), box.session('bob'), box.session('t00'):
+        assert box.the_session('alice')
+        limit('alice', 'CPUQuota=50%', '--runtime')
+        limit('bob', 'CPUQuota=infinity', '--runtime')
+        for budget, expected in (('60%', (500000, 600000)), ('infinity', (500000, 800000))):
+            box.config(tenants={'CPUQuota': '80%', 'ClassTasksMax': '400', 'ClassCPUQuota': budget})
+            box.out_of('t01', 'true')
+            assert own_quota('alice') == expected[0] and rows('bob')['CPUQuota']['value'] is None
+            assert own_quota('t00') == (800000 if host.unified() else expected[1])
 
 
 def below_what_is_in_use(key, mark_of_login):

@@ -54,6 +54,16 @@ static int load_told(int dir, void *rec)
 	return sb_told_load(dir, rec);
 }
 
+static int save_quota(int dir, const void *rec)
+{
+	return sb_quota_save(dir, rec);
+}
+
+static int load_quota(int dir, void *rec)
+{
+	return sb_quota_load(dir, rec);
+}
+
 static int save_notice(int dir, const void *rec)
 {
 	return sb_notice_save(dir, 7, rec);
@@ -96,6 +106,13 @@ static const struct kind kinds[] = {
 	  save_told,
 	  load_told,
 	  "told" },
+	{ "quota",
+	  sizeof(struct sb_quota_record),
+	  END(sb_quota_record, cpu_quota),
+	  { { 0 } },
+	  save_quota,
+	  load_quota,
+	  "quota" },
 	{ "notice",
 	  sizeof(struct sb_notice_record),
 	  END(sb_notice_record, text),
@@ -109,6 +126,7 @@ union any_record {
 	struct sb_container_record container;
 	struct sb_session_record session;
 	struct sb_told_record told;
+	struct sb_quota_record quota;
 	struct sb_notice_record notice;
 	char bytes[sizeof(struct sb_container_record)];
 };
