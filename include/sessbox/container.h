@@ -195,10 +195,12 @@ int sb_user_freeze(uid_t uid, bool on, int64_t deadline, struct sb_err *err);
 
 /*
  * Ends what `sessctl limit --for` has set and whose time is up: its files go, and limits in force
- * that are no longer what the configuration says are set anew, for every user. told
- * hears of each file that went. The first error, or 0.
+ * that are no longer what the configuration says are set anew, for every user. That is the last
+ * good one, for the files may be in the midst of an edit; anew: what they say now, which is kept if
+ * it loads, and is an error, for which nobody's limits wait, if not. Nobody's lock is held while a
+ * directory is asked. told hears of each file that went. The first error, or 0.
  */
-int sb_limits_expire(void (*told)(const char *sentence), struct sb_err *err);
+int sb_limits_expire(bool anew, void (*told)(const char *sentence), struct sb_err *err);
 
 /*
  * When it has to be done next, in seconds since the epoch: 0 = never. A moment that is past and of

@@ -15,14 +15,96 @@
 
 #define LOCK_MS 5000
 
+/* How often it may be that he logs in, or somebody edits, while we ask about him. */
+#define TRIES 3
+
+/* What a user's policy depends on besides the configuration. */
+struct question {
+	char user[256];	  /* "" = he has no container, and nothing is to be asked */
+	char service[64]; /* of his last session */
+};
+
 struct refreshing {
 	int run;
 	uid_t uid;
+	bool anew;
+	const struct sb_config *files;
 	void (*told)(const char *sentence);
 	struct sb_user_dir user;
+	struct question asked;
 	struct sb_config *config;
 	struct sb_policy *policy;
 };
+
+/* ---- which configuration ---- */
+
+/* What the files say, or if that does not load the last good one, and why. */
+static int load_files(struct sb_config **ret, struct sb_err *broken, struct sb_err *err)
+{
+	int r = sb_config_load(NULL, NULL, ret, broken);
+	if (r < 0 && (r = sb_config_load_kept(ret, NULL)) < 0 && err)
+		*err = *broken;
+	return r;
+}
+
+/*
+ * What limits go by. An end by itself brings about nothing else: what holds besides is the last
+ * good configuration, for an edit may be half done. anew: an administrator asks for what the files
+ * say, and if that does not load there is the same.
+ */
+static int load(bool anew, struct sb_config **ret, struct sb_err *err)
+{
+	struct sb_err broken = { 0 };
+	if (!anew && sb_config_load_kept(ret, NULL) == 0)
+		return 0;
+	int r = load_files(ret, &broken, err);
+	if (r == 0 && anew)
+		sb_config_keep(*ret, NULL);
+	return r;
+}
+
+static bool same_list(const struct sb_strv *a, const struct sb_strv *b)
+{
+	bool same = a->n == b->n;
+	for (size_t i = 0; same && i < a->n; i++)
+		same = strcmp(a->v[i], b->v[i]) == 0;
+	return same;
+}
+
+/* ---- files that go ---- */
+
+static int open_dropins(void)
+{
+	return open(SB_CONFIG_DIR "/" SB_CONFIG_DROPINS,
+		    O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+}
+
+static const char *text_of(const struct sb_config *config, const char *name)
+{
+	char path[sizeof(SB_CONFIG_DIR SB_CONFIG_DROPINS SB_CONFIG_FOR) + 32];
+	snprintf(path, sizeof(path), SB_CONFIG_DIR "/" SB_CONFIG_DROPINS "/%s", name);
+	for (size_t i = 0; i < config->files.n; i++)
+		if (strcmp(config->files.v[i], path) == 0)
+			return config->texts.v[i];
+	return NULL;
+}
+
+/* Is it there, and as the configuration knows it? A last good one may be older. */
+static bool is_there(const struct sb_config *config, int dir, const char *name)
+{
+	const char *text = text_of(config, name);
+	size_t size = text ? strlen(text) : 0;
+	cleanup_free char *now = text ? malloc(size + 2) : NULL;
+	return now && sb_read_file(dir, name, now, size + 2) == (ssize_t)size &&
+	       memcmp(now, text, size) == 0;
+}
+
+/* Only the file that `sessctl limit --for` writes: elsewhere a section is somebody's own. */
+static bool has_file(const struct sb_config *config, uid_t uid, int dir, char *name, size_t size)
+{
+	snprintf(name, size, SB_CONFIG_FOR, uid);
+	return dir >= 0 && is_there(config, dir, name);
+}
 
 static bool has_ended(const struct sb_class *class, uid_t *ret_uid)
 {
@@ -39,20 +121,34 @@ static void tell_end(const struct refreshing *r, uint64_t until)
 	r->told(sentence);
 }
 
-/* Only the file that `sessctl limit --for` writes: elsewhere a section is somebody's own. */
 static void remove_ended(const struct refreshing *r)
 {
 	char name[sizeof(SB_CONFIG_FOR) + 16];
+	cleanup_fd int dir = open_dropins();
 	uid_t uid;
-	snprintf(name, sizeof(name), SB_CONFIG_FOR, r->uid);
-	for (size_t i = 0; i < r->config->n; i++) {
-		if (!has_ended(&r->config->classes[i], &uid) || uid != r->uid)
-			continue;
-		cleanup_fd int dir = open(SB_CONFIG_DIR "/" SB_CONFIG_DROPINS,
-					  O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-		if (dir >= 0 && unlinkat(dir, name, 0) == 0)
-			tell_end(r, sb_class_until(&r->config->classes[i]));
+	for (size_t i = 0; i < r->files->n; i++) {
+		const struct sb_class *class = &r->files->classes[i];
+		if (has_ended(class, &uid) && uid == r->uid &&
+		    has_file(r->files, uid, dir, name, sizeof(name)) && unlinkat(dir, name, 0) == 0)
+			tell_end(r, sb_class_until(class));
 	}
+}
+
+/* ---- one user ---- */
+
+static struct question look(int user_fd)
+{
+	cleanup_free uint32_t *numbers = NULL, *ids = NULL;
+	struct question q = { .service = "sshd" };
+	struct sb_container_record rec;
+	struct sb_session_record session;
+	ssize_t n = sb_container_list(user_fd, &numbers), sessions = sb_session_list(user_fd, &ids);
+	for (ssize_t i = 0; i < n && !*q.user; i++)
+		if (sb_container_load(user_fd, numbers[i], &rec) == 0)
+			sb_copy(q.user, sizeof(q.user), rec.user);
+	if (sessions > 0 && sb_session_load(user_fd, "sessions", ids[sessions - 1], &session) == 0)
+		sb_copy(q.service, sizeof(q.service), session.service);
+	return q;
 }
 
 static int in_group(const struct sb_login *login, const char *name, void *ctx)
@@ -60,26 +156,43 @@ static int in_group(const struct sb_login *login, const char *name, void *ctx)
 	return sb_group_member(login->user, login->gid, name, ctx);
 }
 
-static int resolve(struct refreshing *r, const char *user, struct sb_err *err)
+static int resolve(struct refreshing *r, struct sb_err *err)
 {
-	cleanup_free uint32_t *ids = NULL;
-	struct sb_session_record rec = { .service = "sshd" };
 	struct sb_group_cache groups = { 0 };
-	ssize_t n = sb_session_list(r->user.fd, &ids);
-	if (n > 0)
-		sb_session_load(r->user.fd, "sessions", ids[n - 1], &rec);
 	const struct passwd *pw = getpwuid(r->uid);
 	if (!pw)
 		return sb_fail_plain(err, ENOENT, "no account of uid %u", r->uid);
-	const struct sb_login login = { .user = user,
+	const struct sb_login login = { .user = r->asked.user,
 					.uid = r->uid,
 					.gid = pw->pw_gid,
-					.service = rec.service,
+					.service = r->asked.service,
 					.in_group = in_group,
 					.ctx = &groups };
 	int e = sb_policy_resolve(r->config, &login, &r->policy, err);
 	sb_group_cache_clear(&groups);
 	return e;
+}
+
+/* Without his lock, which his logins wait for: a directory may take its time to answer. */
+static int ask(struct refreshing *r, struct sb_err *err)
+{
+	struct sb_user_dir user;
+	int e = load(r->anew, &r->config, err);
+	if (e < 0 || sb_user_open(r->run, r->uid, &user) < 0)
+		return e;
+	r->asked = look(user.fd);
+	sb_user_close(&user);
+	return *r->asked.user ? resolve(r, err) : 0;
+}
+
+/* With it: is it still the same that would be asked? */
+static bool holds(const struct refreshing *r)
+{
+	cleanup_config struct sb_config *now = NULL;
+	const struct question q = look(r->user.fd);
+	return strcmp(q.user, r->asked.user) == 0 && strcmp(q.service, r->asked.service) == 0 &&
+	       load(r->anew, &now, NULL) == 0 && same_list(&now->files, &r->config->files) &&
+	       same_list(&now->texts, &r->config->texts);
 }
 
 static int apply(const struct refreshing *r, unsigned int *ret_unsupported, struct sb_err *err)
@@ -114,11 +227,10 @@ static int refresh_container(struct refreshing *r, uint32_t number, struct sb_er
 	char name[16];
 	if (sb_container_load(r->user.fd, number, &rec) < 0)
 		return 0;
-	int e = r->policy ? 0 : resolve(r, rec.user, err);
-	if (e < 0 || !r->policy->set.contain)
-		return e;
+	if (!r->policy || !r->policy->set.contain)
+		return 0;
 	bool changed = strcmp(rec.limits_hash, r->policy->limits_hash) != 0;
-	e = changed || r->policy->budget ? apply(r, &unsupported, err) : 0;
+	int e = changed || r->policy->budget ? apply(r, &unsupported, err) : 0;
 	if (e < 0 || !changed)
 		return e;
 	sb_policy_note_limits(r->policy, unsupported, rec.limits_hash);
@@ -132,9 +244,7 @@ static int refresh_locked(struct refreshing *r, struct sb_err *err)
 {
 	cleanup_cgroup struct sb_cgroup *cg = NULL;
 	cleanup_free uint32_t *numbers = NULL;
-	int e = sb_config_load(NULL, NULL, &r->config, err);
-	if (e < 0)
-		return e;
+	int e = 0;
 	remove_ended(r);
 	ssize_t n = sb_container_list(r->user.fd, &numbers);
 	for (ssize_t i = 0; i < n && e == 0; i++)
@@ -147,40 +257,62 @@ static int refresh_locked(struct refreshing *r, struct sb_err *err)
 	return e;
 }
 
-static int refresh(struct refreshing *r, struct sb_err *err)
+/* 1 = it is done; 0 = what was asked is no longer so. */
+static int attempt(struct refreshing *r, struct sb_err *err)
 {
-	int e = sb_user_lock(r->run, r->uid, sb_now_ms() + LOCK_MS, &r->user, err);
+	int e = ask(r, err);
+	if (e == 0)
+		e = sb_user_lock(r->run, r->uid, sb_now_ms() + LOCK_MS, &r->user, err);
 	if (e < 0)
 		return e;
-	e = refresh_locked(r, err);
-	sb_policy_free(r->policy);
-	sb_config_free(r->config);
+	bool so = holds(r);
+	if (so)
+		e = refresh_locked(r, err);
 	sb_user_close(&r->user);
-	return e;
+	return e < 0 ? e : so;
+}
+
+static int refresh(struct refreshing *r, struct sb_err *err)
+{
+	int done = 0;
+	for (int tries = 0; done == 0 && tries < TRIES; tries++) {
+		done = attempt(r, err);
+		sb_policy_free(r->policy);
+		sb_config_free(r->config);
+		r->policy = NULL;
+		r->config = NULL;
+	}
+	return done == 0  ? sb_fail_plain(err, EAGAIN, "uid %u comes and goes all the time", r->uid)
+	       : done < 0 ? done
+			  : 0;
 }
 
 /* One that cannot be refreshed must not keep the others from it. */
 static void refresh_noted(const struct refreshing *all, uid_t uid, int *failed, struct sb_err *err)
 {
-	struct refreshing one = { .run = all->run, .told = all->told, .uid = uid };
+	struct refreshing one = *all;
 	struct sb_err why = { 0 };
+	one.uid = uid;
 	int e = refresh(&one, &why);
 	if (e < 0 && *failed == 0 && err)
 		*err = why;
 	*failed = *failed ? *failed : e;
 }
 
-int sb_limits_expire(void (*told)(const char *sentence), struct sb_err *err)
+/* ---- all of them ---- */
+
+int sb_limits_expire(bool anew, void (*told)(const char *sentence), struct sb_err *err)
 {
-	cleanup_config struct sb_config *config = NULL;
+	cleanup_config struct sb_config *files = NULL;
 	cleanup_free uid_t *uids = NULL;
 	cleanup_fd int run = sb_run_open(err);
-	const struct refreshing all = { .run = run, .told = told };
-	int r = run < 0 ? run : sb_config_load(NULL, NULL, &config, err);
+	struct sb_err broken = { 0 };
+	int r = run < 0 ? run : load_files(&files, &broken, err);
 	if (r < 0)
 		return r;
-	for (size_t i = 0; i < config->n; i++) {
-		const struct sb_class *class = &config->classes[i];
+	const struct refreshing all = { .run = run, .anew = anew, .files = files, .told = told };
+	for (size_t i = 0; i < files->n; i++) {
+		const struct sb_class *class = &files->classes[i];
 		uid_t uid;
 		if (has_ended(class, &uid))
 			refresh_noted(&all, uid, &r, err);
@@ -190,24 +322,33 @@ int sb_limits_expire(void (*told)(const char *sentence), struct sb_err *err)
 	ssize_t n = sb_user_list(run, &uids);
 	for (ssize_t i = 0; i < n; i++)
 		refresh_noted(&all, uids[i], &r, err);
+	if (r == 0 && anew && files->kept) {
+		r = -broken.num;
+		if (err)
+			*err = broken;
+	}
 	return r;
 }
 
 /* A past one is over, but for what only waits to be removed. */
-static bool is_due(const struct sb_class *class, uint64_t until)
+static bool is_due(const struct sb_config *files, const struct sb_class *class, int dir)
 {
+	char name[sizeof(SB_CONFIG_FOR) + 16];
 	uid_t uid;
-	return until && (until > (uint64_t)time(NULL) || has_ended(class, &uid));
+	return sb_class_until(class) > (uint64_t)time(NULL) ||
+	       (has_ended(class, &uid) && has_file(files, uid, dir, name, sizeof(name)));
 }
 
 int sb_limits_next(uint64_t *ret, struct sb_err *err)
 {
-	cleanup_config struct sb_config *config = NULL;
+	cleanup_config struct sb_config *files = NULL;
+	cleanup_fd int dir = open_dropins();
+	struct sb_err broken = { 0 };
 	uint64_t next = 0;
-	int r = sb_config_load(NULL, NULL, &config, err);
-	for (size_t i = 0; r == 0 && i < config->n; i++) {
-		uint64_t until = sb_class_until(&config->classes[i]);
-		if (is_due(&config->classes[i], until) && (!next || until < next))
+	int r = load_files(&files, &broken, err);
+	for (size_t i = 0; r == 0 && i < files->n; i++) {
+		uint64_t until = sb_class_until(&files->classes[i]);
+		if (is_due(files, &files->classes[i], dir) && (!next || until < next))
 			next = until;
 	}
 	if (r == 0)

@@ -219,7 +219,7 @@ static int expire(void)
 	sb_log_open("sessbox-helper");
 	int r = sb_ns_enter_host(&err);
 	if (r == 0)
-		r = sb_limits_expire(log_end, &err);
+		r = sb_limits_expire(false, log_end, &err);
 	if (r < 0)
 		sb_log(LOG_ERR, "limits that end: %s", err.msg);
 	return r < 0;

@@ -111,7 +111,7 @@ int ctl_gc(const struct ctl_args *args)
 	ssize_t n = sb_user_list(run, &uids);
 	if (n < 0)
 		return ctl_fail(CTL_FAILED, "list the users: %s", strerror((int)-n));
-	int status = sb_limits_expire(tell_end, &err) < 0
+	int status = sb_limits_expire(true, tell_end, &err) < 0
 			     ? ctl_fail(CTL_FAILED, "limits: %s", err.msg)
 			     : CTL_OK;
 	for (ssize_t i = 0; i < n; i++)

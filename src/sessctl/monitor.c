@@ -106,7 +106,7 @@ static int64_t expire(struct monitor *m)
 	struct sb_err err = { 0 };
 	uint64_t next = 0, now = (uint64_t)time(NULL);
 	if (sb_limits_next(&next, NULL) == 0 && next && next <= now &&
-	    sb_limits_expire(say_end, &err) < 0)
+	    sb_limits_expire(false, say_end, &err) < 0)
 		ctl_warn("limits that end: %s", err.msg);
 	if (sb_limits_next(&next, NULL) == 0)
 		set_timer(m, next && next <= now ? now + AGAIN_SEC : next);

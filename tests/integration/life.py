@@ -588,6 +588,55 @@ def without_its_timer_gc_ends_it():
         assert host.tasks_max('alice') == 50 and not FOR.exists()
 
 
+BROKEN = '[half]\nTasksMax=some\n'
+
+
+@contextlib.contextmanager
+def edit(rest='', **keys):
+    text = box.CONFIG.read_text()
+    config(**keys)
+    box.replace(box.CONFIG, box.CONFIG.read_text() + rest)
+    try:
+        yield
+    finally:
+        box.replace(box.CONFIG, text)
+
+
+@case(10)
+def a_limit_ends_in_the_midst_of_an_edit():
+    """By the last good configuration, whether the edit loads or not."""
+    config(TasksMax='50')
+    with box.session('alice'):
+        for rest in ('', BROKEN):
+            limited('TasksMax=70', '--for', f'{4 * host.SLOW:.0f}s')
+            with edit(rest, TasksMax='90'):
+                assert host.tasks_max('alice') == 70
+                host.wait_for('the end', lambda: host.tasks_max('alice') != 70, 12)
+                assert host.tasks_max('alice') == 50
+                host.wait_for('the file is gone', lambda: not FOR.exists())
+        assert box.ssh('alice', 'exit 3').rc == 3 and host.tasks_max('alice') == 50
+
+
+@case(10)
+def gc_ends_a_limit_though_the_configuration_is_broken():
+    """It says so, too: of what is meant besides nobody knows."""
+    config(TasksMax='50')
+    with box.session('alice'):
+        limited('TasksMax=70', '--for', '2s')
+        for pid in host.wait_for('its timer', timers):
+            os.kill(pid, signal.SIGKILL)
+        time.sleep(3)
+        with edit(BROKEN):
+            done = box.sessctl('gc')
+            assert done.rc == 1 and 'TasksMax' in done.err, done
+            assert 'the limits that uid 3001 had until' in done.out and not FOR.exists(), done
+            assert host.tasks_max('alice') == 50
+        with edit(TasksMax='90'):  # and what it sets counts from then on
+            assert box.sessctl('gc').rc == 0 and host.tasks_max('alice') == 90
+            limited('TasksMax=70', '--for', f'{4 * host.SLOW:.0f}s')
+        host.wait_for('the end', lambda: host.tasks_max('alice') == 90, 12)
+
+
 @case(10)
 def a_login_after_a_boot_has_the_limit_and_its_end():
     config(TasksMax='50')

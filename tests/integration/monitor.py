@@ -14,7 +14,7 @@ import host
 from bounds import two_classes
 from cases import case
 from devices import DENIED, FUSE, opening, plant
-from life import FOR, limited, timers, timers_end
+from life import BROKEN, FOR, edit, limited, timers, timers_end
 from services import contains, bash
 
 UNIT = 'sessbox-monitor'
@@ -375,6 +375,20 @@ def a_limit_ends_by_the_monitor_alone():
 
 
 @case(20)
+def a_limit_ends_though_the_configuration_is_broken():
+    """Also by a monitor that comes when it is."""
+    config()
+    with box.session('alice'):
+        limited('TasksMax=70', '--for', f'{5 * host.SLOW:.0f}s')
+        for pid in host.wait_for('its timer', timers):
+            os.kill(pid, signal.SIGKILL)
+        with edit(BROKEN), monitor():
+            assert host.tasks_max('alice') == 70
+            host.wait_for('the end', lambda: host.tasks_max('alice') == 30, 12)
+            host.wait_for('the file is gone', lambda: not FOR.exists())
+
+
+@case(20)
 def what_it_may_not_set_is_left_to_the_next_login():
     """Which devices can be opened."""
     config()
@@ -382,6 +396,7 @@ def what_it_may_not_set_is_left_to_the_next_login():
         plant(FUSE)
         limited('TasksMax=70', '--for', f'{4 * host.SLOW:.0f}s')
         config(DeviceAllow='/dev/fuse')
+        box.out_of('bob', 'true')  # from here on it is the last good configuration
         host.wait_for('the end', lambda: host.tasks_max('alice') == 30, 12)
         host.wait_for('the file is gone', lambda: not FOR.exists())
         assert box.the_container('alice')['stale'] and opening(alice, FUSE) == DENIED

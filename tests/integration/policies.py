@@ -2,6 +2,7 @@
 """19. Who gets what: matching over real logins, odd names, containers that are out of date, and a
 directory that does not answer."""
 import contextlib
+import fcntl
 import glob
 import grp
 import os
@@ -223,6 +224,30 @@ def a_source_is_found_as_libc_finds_it():
     for colon in (' :', ' ', ': files\n{base}:'):
         with half(colon), box.host_file(HALF_IS_DOWN):
             refused('dora')
+
+
+def is_free(lock):
+    with contextlib.suppress(BlockingIOError), open(lock, 'rb') as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    return False
+
+
+@case(19)
+def who_ends_limits_keeps_no_login_waiting_for_a_directory():
+    """It asks first, and takes his lock afterwards."""
+    with box.session('alice'):
+        assert box.the_session('alice') and is_free(host.RUN / 'u3001/lock')
+        box.config(more={'MatchGroups': 'students', 'Contain': 'yes'})
+        with directory('hang', ['group']):
+            collector = box.client(['sessctl', 'gc'])
+            maps = Path(f'/proc/{collector.pid}/maps')
+            host.wait_for('it asks', lambda: 'libnss_hang' in maps.read_text())
+            for _ in range(10):
+                time.sleep(0.1)
+                assert is_free(host.RUN / 'u3001/lock')
+            assert collector.poll() is None  # it still asks
+            box.stop(collector)
 
 
 @case(19)
