@@ -2,6 +2,7 @@
 
 /* Classes that match nobody, or not whom they are meant for: what loads without a mistake. */
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
 #include <string.h>
@@ -9,6 +10,7 @@
 #include "check.h"
 #include "sessbox/io.h"
 
+#define DROPINS "etc/security/sessbox.d"
 /* For a directory that has to be asked about each name. */
 #define ASK_MS 5000
 
@@ -76,6 +78,18 @@ static void check_names(const struct ctl_host *host, const struct sb_class *clas
 	}
 }
 
+/* Not those with another ending: editors and packages leave such ones. */
+static void check_unread(const struct ctl_host *host, struct ctl_findings *findings)
+{
+	int fd = openat(host->root, DROPINS, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	cleanup_dir DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	for (struct dirent *e; dir && (e = readdir(dir));)
+		if (!strchr(e->d_name, '.'))
+			ctl_find(findings, CTL_NOTE, "rename it, if it is to count",
+				 "'/" DROPINS "/%s' is not read: its name does not end in .conf",
+				 e->d_name);
+}
+
 static bool contains_somebody(const struct sb_config *config)
 {
 	for (size_t i = 0; i < config->n; i++)
@@ -88,6 +102,7 @@ void ctl_check_classes(const struct ctl_host *host, struct ctl_findings *finding
 {
 	/* Where nobody is contained no group is asked for, and all names are there for later. */
 	bool asked = host->config && contains_somebody(host->config);
+	check_unread(host, findings);
 	for (size_t i = 0; host->config && i < host->config->n; i++) {
 		const struct sb_class *class = &host->config->classes[i];
 		check_unmatched(host, class, findings);

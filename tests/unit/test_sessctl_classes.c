@@ -54,10 +54,30 @@ static void classes(void **state)
 	}
 }
 
+/* A drop-in whose name has no ending; others are left by editors. */
+static void unread_file(void **state)
+{
+	struct scratch s = make_scratch();
+	struct ctl_findings found = { .check = "classes" };
+	const struct ctl_host host = { .root = s.fd };
+	(void)state;
+	static const char *const dirs[] = { "etc", "etc/security", "etc/security/sessbox.d" };
+	for (size_t i = 0; i < SB_ARRAY_SIZE(dirs); i++)
+		assert_int_equal(mkdirat(s.fd, dirs[i], 0755), 0);
+	put_text(s.fd, "etc/security/sessbox.d/a.conf", "");
+	put_text(s.fd, "etc/security/sessbox.d/b.conf~", "");
+	put_text(s.fd, "etc/security/sessbox.d/c", "");
+	ctl_check_classes(&host, &found);
+	assert_int_equal(found.n, 1);
+	assert_non_null(strstr(found.v[0].what, "'/etc/security/sessbox.d/c' is not read"));
+	ctl_findings_clear(&found);
+	drop_scratch(&s);
+}
+
 static void no_configuration(void **state)
 {
 	struct ctl_findings found = { .check = "classes" };
-	const struct ctl_host host = { .root = AT_FDCWD };
+	const struct ctl_host host = { .root = AT_FDCWD }; /* no such directory below it */
 	(void)state;
 	ctl_check_classes(&host, &found);
 	assert_int_equal(found.n, 0);
@@ -67,6 +87,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(classes),
+		cmocka_unit_test(unread_file),
 		cmocka_unit_test(no_configuration),
 	};
 	return cmocka_run_group_tests_name("sessctl_classes", tests, NULL, NULL);
