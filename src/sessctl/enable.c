@@ -230,12 +230,12 @@ static int change(const struct work *w, const char *name)
 		status = plan(w, &f);
 	if (status != CTL_OK)
 		return status;
-	if (w->args->set & CTL_DRY_RUN)
-		return show(&f);
 	bool changed = count_changed(&f) > 0;
 	if (!changed && !(w->args->set & CTL_ALL))
 		printf("%s: %s already\n", name, w->in ? "enabled" : "disabled");
-	else if (changed && w->in && !(w->args->set & CTL_NO_PROOF))
+	if (w->args->set & CTL_DRY_RUN)
+		return show(&f);
+	if (changed && w->in && !(w->args->set & CTL_NO_PROOF))
 		status = prove(&f);
 	if (status == CTL_OK)
 		status = write_all(w, &f);

@@ -183,7 +183,7 @@ def a_dry_run_shows_and_writes_nothing(before):
         box.run('diff', '-u', '--label', str(path), '--label', str(path), str(KEPT / f'{path.name}.before-enable'),
                 str(path), check=False).out for path in (PAM_DIR / 'su', PAM_DIR / 'su-l'))
     state = state_of('su', 'su-l')
-    assert enable('su').out == 'su: enabled already\n'
+    assert enable('su').out == enable('su', '--dry-run').out == 'su: enabled already\n'
     shown = box.sessctl('disable', 'su', '--dry-run')
     assert shown.rc == 0 and state_of('su', 'su-l') == state, shown
     assert sorted(re.findall(r'^-([^-].*)$', shown.out, re.M)) == sorted(added)
