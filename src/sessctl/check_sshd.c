@@ -10,10 +10,10 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "check.h"
+#include "child.h"
 #include "sessbox/proc.h"
 #include "sessbox/service.h"
 #include "sessbox/str.h"
@@ -40,47 +40,6 @@ static const struct {
 
 /* ---- sshd -T ---- */
 
-static pid_t spawn(int *ret_out)
-{
-	int out[2];
-	if (pipe2(out, O_CLOEXEC) < 0)
-		return -1;
-	pid_t pid = fork();
-	if (pid == 0) {
-		int null = open("/dev/null", O_RDWR);
-		if (null >= 0 && dup2(null, 0) >= 0 && dup2(out[1], 1) >= 0 && dup2(out[1], 2) >= 0)
-			execl(SSHD, SSHD, "-T", (char *)NULL);
-		_exit(127);
-	}
-	close(out[1]);
-	if (pid < 0)
-		close(out[0]);
-	else
-		*ret_out = out[0];
-	return pid;
-}
-
-/* All it prints; its exit status, or a negative errno. */
-static int run_sshd(char *buf, size_t size)
-{
-	int out = -1, status = 0;
-	size_t len = 0;
-	char spare[512];
-	pid_t pid = spawn(&out);
-	if (pid < 0)
-		return -errno;
-	for (ssize_t n = 1; n > 0;) {
-		bool room = len + 1 < size;
-		n = read(out, room ? buf + len : spare, room ? size - 1 - len : sizeof(spare));
-		len += n > 0 && room ? (size_t)n : 0;
-	}
-	buf[len] = '\0';
-	close(out);
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
-	return WIFEXITED(status) ? WEXITSTATUS(status) : 255;
-}
-
 static void check_setting(const char *line, size_t i, struct ctl_findings *findings)
 {
 	size_t len = strlen(settings[i].key);
@@ -101,8 +60,9 @@ static void check_settings(char *text, struct ctl_findings *findings)
 
 static void check_answer(struct ctl_findings *findings)
 {
+	static const char *const argv[] = { SSHD, "-T", NULL };
 	cleanup_free char *text = malloc(65536);
-	int status = text ? run_sshd(text, 65536) : -ENOMEM;
+	int status = text ? ctl_child_read(argv, CTL_CHILD_PATIENCE_MS, text, 65536) : -ENOMEM;
 	if (status == 0) {
 		check_settings(text, findings);
 		return;
