@@ -28,6 +28,7 @@ static const struct {
 	{ "roots", ctl_check_roots },
 	{ "directory", ctl_check_directory },
 	{ "proxies", ctl_check_proxies },
+	{ "mail", ctl_check_mail },
 	{ "host", ctl_check_host },
 };
 

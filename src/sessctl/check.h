@@ -79,6 +79,7 @@ void ctl_check_settings(const struct ctl_host *host, struct ctl_findings *findin
 void ctl_check_roots(const struct ctl_host *host, struct ctl_findings *findings);
 void ctl_check_directory(const struct ctl_host *host, struct ctl_findings *findings);
 void ctl_check_proxies(const struct ctl_host *host, struct ctl_findings *findings);
+void ctl_check_mail(const struct ctl_host *host, struct ctl_findings *findings);
 void ctl_check_host(const struct ctl_host *host, struct ctl_findings *findings);
 
 #endif
