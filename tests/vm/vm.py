@@ -23,6 +23,7 @@ import argparse
 import contextlib
 import ctypes
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -34,6 +35,7 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PR_SET_PDEATHSIG = 1
+NO_CONNECTION = 255  # ssh's own exit code
 LIBC = ctypes.CDLL(None, use_errno=True)
 
 
@@ -172,13 +174,16 @@ class VM:
                 "-kernel", os.path.join(image, "kernel"),
                 "-initrd", os.path.join(image, "initrd"),
                 "-append", "root=/dev/vda rw console=ttyS0 quiet fsck.mode=skip mitigations=off "
-                           f"systemd.show_status=false {self.append}",
+                           f"systemd.show_status=false sysrq_always_enabled {self.append}",
                 "-drive", f"file={image}/disk,format=raw,if=virtio,snapshot=on,cache=unsafe",
                 "-netdev", "user,id=n,restrict=on,"
                            f"hostfwd=tcp:127.0.0.1:{self.port}-:222,"
                            f"hostfwd=tcp:127.0.0.1:{self.ssh_port}-:22",
                 "-device", "virtio-net-pci,netdev=n,romfile=", "-device", "virtio-rng-pci",
-                "-serial", f"file:{self.dir}/console", *self._cable(),
+                "-chardev", f"socket,id=console,path={self.dir}/tty,server=on,wait=off,"
+                            f"logfile={self.dir}/console",
+                "-serial", "chardev:console", *self._cable(),
+                "-monitor", f"unix:{self.dir}/monitor,server=on,wait=off",
                 "-display", "none"]
         with open(os.path.join(self.dir, "qemu"), "wb") as log:
             self.qemu = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
@@ -346,13 +351,49 @@ class VM:
         except OSError:
             return ""
 
+    def _monitor(self, command):
+        """What qemu's monitor says to a command; '' if it does not."""
+        said = b""
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as sock:
+            sock.settimeout(5)
+            sock.connect(os.path.join(self.dir, "monitor"))
+            sock.sendall(command.encode() + b"\n")
+            while said.count(b"(qemu)") < 2:  # one before the command, one after its answer
+                data = sock.recv(65536)
+                if not data:
+                    break
+                said += data
+        return said.decode(errors="replace").replace("\r", "")
+
+    def _sysrq(self, keys):
+        """A break on the console and a key: the kernel answers there, even if no process runs any more."""
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as sock:
+            sock.connect(os.path.join(self.dir, "tty"))
+            for key in keys:
+                self._monitor("chardev-send-break console")
+                sock.sendall(key.encode())
+                time.sleep(3)
+
+    def _why_it_hangs(self):
+        """Of a machine that does not answer: where its processors are, and what its kernel says of all
+        processors, blocked tasks and memory."""
+        where = "\n".join(re.findall(r"CPU#\d+|RIP=\S+|HLT=\d", self._monitor("info registers -a")))
+        before = len(self._tail("console", 1 << 20))
+        self._sysrq("9lwm")  # 9: all of it is shown
+        return f"{where}\n{self._tail('console', 1 << 20)[before:]}"
+
     def explain(self, lines=40):
-        """Print the end of qemu's log, the console and the journal to stderr."""
+        """Print the end of qemu's log, the console and the journal to stderr; of a machine that hangs, why."""
         parts = [("qemu", self._tail("qemu", lines)), ("console", self._tail("console", lines))]
         if self.master is not None and self.alive():
-            with contextlib.suppress(VMError):
-                parts.append(("journal", self.run(
-                    f"journalctl -b -n {lines} --no-pager -o short-monotonic", 30).out.rstrip()))
+            try:
+                journal = self.run(f"journalctl -b -n {lines} --no-pager -o short-monotonic", 30)
+                parts.append(("journal", journal.out.rstrip()))
+                hangs = journal.rc == NO_CONNECTION
+            except VMError:
+                hangs = True
+            if hangs:
+                parts.append(("the machine hangs", self._why_it_hangs()))
         for name, text in parts:
             if text:
                 print(f"--- {name}\n{text}", file=sys.stderr)
