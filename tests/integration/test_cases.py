@@ -21,6 +21,9 @@ WITHOUT = os.environ.get('SESSBOX_TEST_WITHOUT', '').split() or GROUPS
 RUNS = [pytest.param(entry, contained, id=f'{entry.name}-{"with" if contained else "without"}')
         for entry in sorted(CASES, key=lambda entry: entry.group) if str(entry.group) in GROUPS
         for contained in (True, False) if contained or str(entry.group) in WITHOUT]
+# SESSBOX_TEST_AFTER=NAME: those after this one, which have not run yet.
+LAST = os.environ.get('SESSBOX_TEST_AFTER')
+LEFT = RUNS[[entry.id for entry in RUNS].index(LAST) + 1:] if LAST else RUNS
 
 
 def run(entry, contained):
@@ -43,7 +46,7 @@ def clean_up():
     box.sessctl('gc')
 
 
-@pytest.mark.parametrize('entry, contained', RUNS)
+@pytest.mark.parametrize('entry, contained', LEFT)
 def test_case(entry, contained):
     before, mark = host.snapshot(), host.log_mark()
     try:

@@ -36,11 +36,13 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 PR_SET_PDEATHSIG = 1
 NO_CONNECTION = 255  # ssh's own exit code
+EXIT_HANGS, EXIT_ERROR = 119, 125
 LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 class VMError(Exception):
     """The machine, or a command that had to work, failed."""
+    hangs = False  # it does not answer any more
 
 
 class Result:
@@ -132,9 +134,9 @@ class VM:
             raise
         return self
 
-    def __exit__(self, kind, _value, _trace):
+    def __exit__(self, kind, value, _trace):
         if kind is not None and issubclass(kind, VMError):
-            self.explain()
+            value.hangs = self.explain()
         self.stop()
 
     def say(self, text):
@@ -383,7 +385,9 @@ class VM:
         return f"{where}\n{self._tail('console', 1 << 20)[before:]}"
 
     def explain(self, lines=40):
-        """Print the end of qemu's log, the console and the journal to stderr; of a machine that hangs, why."""
+        """Print the end of qemu's log, the console and the journal to stderr; of a machine that hangs, why.
+        Returns whether it does."""
+        hangs = False
         parts = [("qemu", self._tail("qemu", lines)), ("console", self._tail("console", lines))]
         if self.master is not None and self.alive():
             try:
@@ -398,6 +402,7 @@ class VM:
             if text:
                 print(f"--- {name}\n{text}", file=sys.stderr)
         print("---", file=sys.stderr, flush=True)
+        return hangs
 
 
 def raise_exit(sig, _frame):
@@ -417,7 +422,8 @@ def verb_run(args):
                            args.timeout)
         if rc and not args.quiet:
             vm.say(f"the command's exit code is {rc}")
-            vm.explain()
+            if vm.explain():
+                return EXIT_HANGS
         if args.pull:
             vm.pull(*args.pull)
         return rc
@@ -470,7 +476,7 @@ def main():
         return args.call(args)
     except VMError as err:
         print(f"vm: {err}", file=sys.stderr)
-        return 125
+        return EXIT_HANGS if err.hangs else EXIT_ERROR
 
 
 if __name__ == "__main__":
