@@ -38,6 +38,17 @@ static const char *const severities[] = {
 	[CTL_ERROR] = "error",
 };
 
+static bool has(const struct ctl_findings *findings, const struct ctl_finding *f)
+{
+	for (size_t i = 0; i < findings->n; i++) {
+		const struct ctl_finding *old = &findings->v[i];
+		if (old->severity == f->severity && strcmp(old->what, f->what) == 0 &&
+		    strcmp(old->fix ? old->fix : "", f->fix ? f->fix : "") == 0)
+			return true;
+	}
+	return false;
+}
+
 void ctl_find(struct ctl_findings *findings, enum ctl_severity severity, const char *fix,
 	      const char *what, ...)
 {
@@ -48,6 +59,12 @@ void ctl_find(struct ctl_findings *findings, enum ctl_severity severity, const c
 		f.what = NULL;
 	va_end(ap);
 	f.fix = fix ? strdup(fix) : NULL;
+	/* A file that two services include is looked at for both. */
+	if (f.what && has(findings, &f)) {
+		free(f.what);
+		free(f.fix);
+		return;
+	}
 	struct ctl_finding *v = reallocarray(findings->v, findings->n + 1, sizeof(*v));
 	if (!v || !f.what) {
 		ctl_warn("%s: out of memory", findings->check);

@@ -21,15 +21,19 @@ struct view {
 
 #define FIX_MAX 200
 
-/* Where the role's line belongs, and how it reads. */
+/* Where the role's line belongs, and how it reads: in the file that others include, but for what
+ * those have, too. */
 static const char *make_fix(const struct view *v, const struct ctl_role *role, char *buf)
 {
 	char line[CTL_ROLE_LINE_MAX];
 	const char *name = ctl_pam_type_name(role->type);
+	const char *file = v->service->includes && !ctl_role_may_be_twice(v->service, role)
+				   ? v->service->includes
+				   : v->service->name;
 	ctl_role_line(v->service, role, line);
 	snprintf(buf, FIX_MAX, "%s all other %s lines%s of /etc/pam.d/%s: %s",
-		 role->first ? "before" : "after", name, role->first ? "" : " and includes",
-		 v->service->name, line);
+		 role->first ? "before" : "after", name, role->first ? "" : " and includes", file,
+		 line);
 	return buf;
 }
 
@@ -51,15 +55,27 @@ static bool is_known(const char *arg)
 	return strncmp(arg, "conf=/", 6) == 0;
 }
 
+#define KNOWN "open, close, join=cred, join=fork, debug, conf=DIRECTORY"
+
+static void find_unknown(const struct ctl_pam_rule *rule, const char *arg,
+			 struct ctl_findings *findings)
+{
+	char fix[FIX_MAX];
+	struct sb_near near = { .text = arg };
+	for (size_t i = 0; i < SB_ARRAY_SIZE(arguments); i++)
+		sb_near_try(&near, arguments[i]);
+	snprintf(fix, sizeof(fix), "%s%s%sknown are: " KNOWN, near.best ? "is it meant to be " : "",
+		 near.best ? near.best : "", near.best ? "? " : "");
+	ctl_find(findings, CTL_ERROR, fix,
+		 "%s:%u: " MODULE " does not know '%s', and refuses tenants", rule->file,
+		 rule->line, arg);
+}
+
 static void check_arguments(const struct ctl_pam_rule *rule, struct ctl_findings *findings)
 {
 	for (size_t i = 0; i < rule->args.n; i++)
 		if (!is_known(rule->args.v[i]))
-			ctl_find(findings, CTL_ERROR,
-				 "known are: open, close, join=cred, join=fork, debug, "
-				 "conf=DIRECTORY",
-				 "%s:%u: " MODULE " does not know '%s', and refuses tenants",
-				 rule->file, rule->line, rule->args.v[i]);
+			find_unknown(rule, rule->args.v[i], findings);
 	if (rule->type == CTL_PAM_SESSION &&
 	    sb_strv_has(&rule->args, "open") == sb_strv_has(&rule->args, "close"))
 		ctl_find(findings, CTL_ERROR, "two lines: one with `close`, one with `open`",

@@ -97,7 +97,8 @@ static void check_service(const struct ctl_host *host, const struct sb_service *
 	if (r == -ENOENT && is_sshd)
 		ctl_find(findings, CTL_ERROR, "see pam_sessbox(8)", "there is no /etc/pam.d/sshd");
 	else if (r < 0 && r != -ENOENT)
-		ctl_find(findings, CTL_ERROR, "libpam refuses every login through it", "%s",
+		ctl_find(findings, CTL_ERROR,
+			 "correct it: until then libpam refuses every login there", "%s",
 			 r == -EINVAL ? stack.problem : strerror(-r));
 	else if (r == 0 && service->join == SB_JOIN_NONE)
 		check_never(service, &stack, findings);

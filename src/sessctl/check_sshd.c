@@ -68,7 +68,7 @@ static void check_answer(struct ctl_findings *findings)
 		return;
 	}
 	if (text)
-		text[strcspn(text, "\n")] = '\0';
+		text[strcspn(text, "\r\n")] = '\0';
 	ctl_find(findings, CTL_WARNING, "correct what it complains about", "sshd -T fails: %s",
 		 status < 0 ? strerror(-status) : text);
 }

@@ -335,6 +335,41 @@ static void test_services(void **state)
 	}
 }
 
+/* A mistake in a file that su-l includes is one mistake, and is mended there. */
+static void test_included_file(void **state)
+{
+	static const struct {
+		const char *su;
+		size_t n;
+		const char *what, *fix;
+	} cases[] = {
+		{ A ACCOUNT C CLOSE S OPEN, 1, "the open line has no join=fork", "/etc/pam.d/su:" },
+		{ A ACCOUNT C CLOSE S "session required pam_sessbox.so opne join=fork\n", 4,
+		  "does not know 'opne'", "is it meant to be open? known are: open, close" },
+		{ A ACCOUNT C S FORK, 1, "su has no close line", "/etc/pam.d/su:" },
+		{ A C CLOSE S FORK, 2, "su-l has no account line", "/etc/pam.d/su:" },
+	};
+	(void)state;
+	for (size_t i = 0; i < SB_ARRAY_SIZE(cases); i++) {
+		struct scratch s = make_pam_tree();
+		struct ctl_findings found = { .check = "services" };
+		const struct ctl_host host = { .root = s.fd };
+		const char *fix = NULL;
+		put_common(s.fd);
+		put_text(s.fd, "etc/pam.d/sshd", A AUTH ACCOUNT C CLOSE S OPEN);
+		put_text(s.fd, "etc/pam.d/su", cases[i].su);
+		put_text(s.fd, "etc/pam.d/su-l", CLOSE K "@include su\n");
+		ctl_check_services(&host, &found);
+		for (size_t k = 0; k < found.n; k++)
+			if (strstr(found.v[k].what, cases[i].what))
+				fix = found.v[k].fix;
+		if (found.n != cases[i].n || !fix || !strstr(fix, cases[i].fix))
+			fail_msg("case %zu: %zu findings, fix '%s'", i, found.n, fix ? fix : "");
+		ctl_findings_clear(&found);
+		drop_scratch(&s);
+	}
+}
+
 /* An account line alone is enough for a service that no class of tenants may use. */
 static void test_account_line_alone(void **state)
 {
@@ -457,6 +492,7 @@ int main(void)
 		cmocka_unit_test(test_sshd_stacks),
 		cmocka_unit_test(test_the_examples_are_right),
 		cmocka_unit_test(test_services),
+		cmocka_unit_test(test_included_file),
 		cmocka_unit_test(test_account_line_alone),
 		cmocka_unit_test(test_no_sshd_stack),
 		cmocka_unit_test(test_other_services),
