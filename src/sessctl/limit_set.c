@@ -280,9 +280,10 @@ static void tell_one(const struct change *c, const struct ctl_wish *wish)
 {
 	const struct sb_origin *origin = &c->now->origins[wish->key - sb_keys];
 	const char *file = origin->class ? c->config_now->files.v[origin->file] : NULL;
-	const char *state = !c->live			   ? "from the next login on"
-			    : is_unsupported(c, wish->key) ? "unsupported by this kernel"
-							   : "in force";
+	const char *state = !c->live ? "from the next login on"
+			    : is_unsupported(c, wish->key)
+				    ? "not in force, this machine cannot do it"
+				    : "in force";
 	printf("%s=%s  %s\n", wish->key->name, origin->text, state);
 	if (*wish->text && (!file || strcmp(file, c->path) != 0))
 		ctl_warn("%s: '%s' [%s] has the last word, not '%s'", wish->key->name, file,
@@ -291,13 +292,20 @@ static void tell_one(const struct change *c, const struct ctl_wish *wish)
 
 static void tell(const struct change *c)
 {
+	char until[32];
 	for (size_t i = 0; i < c->n; i++)
 		tell_one(c, &c->wishes[i]);
+	if (c->until) {
+		ctl_print_time(until, sizeof(until), c->until, false);
+		printf("until %s\n", until);
+	}
 }
 
 static void tell_uncontained(const struct change *c)
 {
-	if (!c->now->set.contain)
+	if (c->account->uid == 0)
+		ctl_warn("root is never contained: the limits hold for nobody");
+	else if (!c->now->set.contain)
 		ctl_warn("no class contains '%s': the limits wait until one does",
 			 c->account->name);
 }

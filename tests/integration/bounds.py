@@ -65,7 +65,9 @@ def cpus_that_are_not_there_are_said_and_refuse_nobody():
         host.log_has(mark, 'sessbox.*AllowedCPUs')
         assert rows()['AllowedCPUs']['value'] is None
         said = box.sessctl('limit', 'alice', 'AllowedCPUs=0,8000', '--runtime')
-        assert said.rc == 0 and 'in force' in said.out and cpus(alice) == '1', said
+        assert said.rc == 0 and said.out.endswith('8000  in force\n') and cpus(alice) == '1', said
+        said = box.sessctl('limit', 'alice', 'AllowedCPUs=8000', '--runtime')
+        assert said.rc == 0 and said.out.endswith('8000  not in force, this machine cannot do it\n'), said
 
 
 # memory

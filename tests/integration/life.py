@@ -524,7 +524,7 @@ FOR = box.DROP_INS / '95-limit-3001-for.conf'
 
 def limited(*arguments):
     done = box.sessctl('limit', 'alice', *arguments, '--reason', 'a "due" date; #7')
-    assert done.rc == 0, done
+    assert done.rc == 0 and re.search(r'^until \d{4}-\d\d-\d\d \d\d:\d\d$', done.out, re.M), done
 
 
 @case(10)

@@ -82,6 +82,14 @@ def json_of_what_a_user_asks_about_himself():
         assert answer['containers'][0]['user'] == 'alice'
 
 
+@case(16, same_by_design=True)
+def limits_that_hold_for_nobody_are_said():
+    for user, words in (('root', 'root is never contained'), ('carol', "no class contains 'carol'")):
+        done = box.sessctl('limit', user, 'TasksMax=50', '--runtime')
+        assert done.rc == 0 and words in done.err, done
+        assert box.sessctl('limit', user, 'TasksMax=', '--runtime').rc == 0
+
+
 COLUMNS = {
     'list': ('user,id', 'USER ID'),
     'list --containers': ('state,USER', 'STATE USER'),
