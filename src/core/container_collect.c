@@ -72,7 +72,7 @@ void sb_session_forget(struct sb_user_dir *user, uint32_t session, bool had_tty)
 	if (known && give_terminal_back(user, &rec) == -EPERM)
 		return;
 	if (known)
-		sb_notice_leave(user->fd, rec.uid, session);
+		sb_notice_leave(user->fd, rec.uid, session, had_tty);
 	sb_session_remove(user->fd, session);
 }
 

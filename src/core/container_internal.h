@@ -90,9 +90,9 @@ int sb_rescue_open(struct sb_cgroup *cg, uid_t uid, const struct sb_limits *limi
 
 /* ---- container_notice.c ---- */
 
-/* A session ends that may have shown its user what waited for him. Its scratch file is still there.
- */
-void sb_notice_leave(int user_fd, uid_t uid, uint32_t session);
+/* A session ends that may have shown its user what waited for him. Its records are still there.
+ * had_tty: its caller says that it has made a terminal. */
+void sb_notice_leave(int user_fd, uid_t uid, uint32_t session, bool had_tty);
 
 /* ---- container_freeze.c ---- */
 

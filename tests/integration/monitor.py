@@ -205,21 +205,26 @@ def a_terminal_that_stands_still_keeps_nobody_waiting():
         stuck.send('\x11\x03')
 
 
-@case(20)
-def without_login_records_he_is_told_all_the_same():
-    """Debian 13 has no utmp."""
-    config()
+@contextlib.contextmanager
+def no_login_records():
+    """As on Debian 13, which has no utmp."""
     away = Path('/run/utmp.away')
     if host.HAS_UTMP:
         Path('/run/utmp').rename(away)
     try:
-        with monitor():
-            term = box.terminal('alice')
-            eats_too_much()
-            term.expect(KILLED)
+        yield
     finally:
         if host.HAS_UTMP:
             away.rename('/run/utmp')
+
+
+@case(20)
+def without_login_records_he_is_told_all_the_same():
+    config()
+    with no_login_records(), monitor():
+        term = box.terminal('alice')
+        eats_too_much()
+        term.expect(KILLED)
 
 
 # at his next login
@@ -230,11 +235,30 @@ def the_next_login_is_told_once():
     with monitor():
         eats_too_much()
         host.wait_for('the logout', lambda: not box.sessions('alice'))
-        if host.HAS_UTMP:  # else nobody knows who had a terminal, and the first login is told
-            assert box.ssh('alice', 'echo in') == (0, 'in\n', '')  # sshd says nothing to a command
+        assert box.ssh('alice', 'echo in') == (0, 'in\n', '')  # sshd says nothing to a command
         said = greeting()
         assert re.search(r'\d\d \w\w\w \d\d:\d\d: A process of yours was killed: MemoryMax=64M was used up\. '
                          r'See: sessctl limit alice', said), said
+        assert 'killed' not in greeting()
+
+
+@case(20)
+def a_command_takes_no_shells_notice_where_there_is_no_utmp():
+    """sshd's own process shows whether a login has had a terminal, and its child while it is one."""
+    config()
+    with no_login_records():
+        eats_too_much()
+        host.wait_for('the logout', lambda: not box.sessions('alice'))
+        assert box.ssh('alice', 'echo in') == (0, 'in\n', '')
+        host.wait_for('the logout', lambda: not box.sessions('alice'))
+        with shell() as term:
+            term.send('echo in-$((40+2))\n')
+            assert 'MemoryMax=64M was used up' in term.expect('(?s).*in-42')[0]
+            assert 'was used up' not in greeting_beside()
+        host.wait_for('the logout', lambda: not box.sessions('alice'))
+        eats_too_much()
+        host.wait_for('the logout', lambda: not box.sessions('alice'))
+        assert 'MemoryMax=64M was used up' in greeting()
         assert 'killed' not in greeting()
 
 
