@@ -123,6 +123,41 @@ static int make_layers(const char *upper, const char *work)
 }
 
 /*
+ * To mount an overlay takes a few inodes for a moment. A tenant can use up all that his image has,
+ * and could never come in again to give some back: so these are kept for that.
+ */
+#define SPARE_DIR "/store/spare"
+#define SPARE_INODES 16
+
+static void spare_name(char *buf, size_t size, int i)
+{
+	snprintf(buf, size, SPARE_DIR "/%d", i);
+}
+
+static void give_spare(void)
+{
+	char name[32];
+	for (int i = 0; i < SPARE_INODES; i++) {
+		spare_name(name, sizeof(name), i);
+		unlink(name);
+	}
+}
+
+/* Where there is no room for them any more, an image of an older version's, it is as it was. */
+static void take_spare(void)
+{
+	char name[32];
+	int fd = 0;
+	mkdir(SPARE_DIR, 0700);
+	for (int i = 0; i < SPARE_INODES && fd >= 0; i++) {
+		spare_name(name, sizeof(name), i);
+		fd = open(name, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+		if (fd >= 0)
+			close(fd);
+	}
+}
+
+/*
  * A stage below the overlay holds its layers: the kernel takes none from a mount that is attached
  * nowhere. From the overlay nothing leads down there, and no tenant can take the overlay away.
  */
@@ -149,7 +184,11 @@ static int enter_overlay(const struct sb_mount_op *op)
 		r = make_layers(upper, work);
 	if (r < 0)
 		return r;
+	if (op->store >= 0)
+		give_spare();
 	cleanup_fd int root = sb_mount_new("overlay", op->attr, opts);
+	if (op->store >= 0)
+		take_spare();
 	return root < 0 ? root : go_into(root);
 }
 

@@ -201,6 +201,16 @@ def a_persistent_overlay_stays():
 
 
 @case(9)
+def a_persistent_overlay_full_of_files_lets_its_user_in():
+    """To give some back: an overlay takes a few to be mounted."""
+    with tree(RootOverlay='persistent', RootOverlaySize='16M') as made:
+        (made / 'srv').chmod(0o1777)
+        for _ in range(3):
+            assert 'No space' in box.ssh('alice', 'i=0; while echo >/srv/$$.$i; do i=$((i+1)); done', timeout=120).err
+        assert box.out_of('alice', 'rm -r /srv/*; touch /srv/mine; ls /srv') == 'mine'
+
+
+@case(9)
 def a_persistent_overlay_is_one_containers():
     """Whatever became of the last one: two would write into one upper layer."""
     with tree(RootOverlay='persistent', RootOverlaySize='16M', TimeoutStopSec='2') as made:
