@@ -13,6 +13,8 @@
 #include "sessbox/str.h"
 
 #define JOIN_POLL_US 20000
+/* How much of the time is left to those who are to stop once the waiting is over. */
+#define STOP_SHARE 4
 
 struct freezing {
 	uid_t uid;
@@ -20,6 +22,8 @@ struct freezing {
 	int64_t deadline;
 	struct sb_cgroup *cg;
 	int run;
+	/* Sessions up to this id had their time to come in; 0 = not yet. */
+	uint32_t waited_for;
 };
 
 int sb_tenant_freeze(struct sb_cgroup *cg, uid_t uid, bool on, int64_t deadline, struct sb_err *err)
@@ -77,7 +81,8 @@ static int check_joins(const struct freezing *f, struct sb_user_dir *user, struc
 	ssize_t n = sb_session_list(user->fd, &ids);
 	for (ssize_t i = 0; i < n; i++) {
 		struct sb_session_record rec;
-		if (sb_session_load(user->fd, "sessions", ids[i], &rec) == 0 &&
+		if (ids[i] > f->waited_for &&
+		    sb_session_load(user->fd, "sessions", ids[i], &rec) == 0 &&
 		    sb_session_lives(&rec) && !has_joined(f, user, &rec))
 			return sb_fail_plain(err, EAGAIN, "session %u is just beginning or ending",
 					     ids[i]);
@@ -113,6 +118,23 @@ static int freeze_once(const struct freezing *f, struct sb_err *err)
 	return r;
 }
 
+/* The largest id among the sessions there are. */
+static uint32_t last_session(const struct freezing *f)
+{
+	struct sb_user_dir user;
+	cleanup_free uint32_t *ids = NULL;
+	if (sb_user_open(f->run, f->uid, &user) < 0)
+		return 0;
+	ssize_t n = sb_session_list(user.fd, &ids);
+	sb_user_close(&user);
+	return n > 0 ? ids[n - 1] : 0;
+}
+
+/*
+ * A caller may live on though its leader has gone: su, for one, stops when its child does, and the
+ * user kills that child. He must not keep himself from being frozen by it. So who has not come in
+ * all the time is waited for no longer; if he comes after all he stands still like the others.
+ */
 int sb_user_freeze(uid_t uid, bool on, int64_t deadline, struct sb_err *err)
 {
 	cleanup_cgroup struct sb_cgroup *cg = NULL;
@@ -122,7 +144,10 @@ int sb_user_freeze(uid_t uid, bool on, int64_t deadline, struct sb_err *err)
 	if (r < 0)
 		return r;
 	f.cg = cg;
-	while ((r = freeze_once(&f, err)) == -EAGAIN && sb_left_ms(deadline) > 0)
+	uint32_t last = last_session(&f);
+	int64_t until = deadline - sb_left_ms(deadline) / STOP_SHARE;
+	while ((r = freeze_once(&f, err)) == -EAGAIN && sb_left_ms(until) > 0)
 		usleep(JOIN_POLL_US);
-	return r;
+	f.waited_for = last;
+	return r == -EAGAIN && last ? freeze_once(&f, err) : r;
 }

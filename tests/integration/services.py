@@ -311,6 +311,29 @@ def su_is_suspended_and_resumed():
 
 @case(8)
 @contains('su')
+def a_su_that_stands_still_keeps_nobody_from_being_frozen():
+    """It stops with its child, and lives on when that is killed by another session of the same user."""
+    with box.session('alice') as alice:
+        term = bash('bash', '--norc', '--noprofile', '-i')
+        term.send('su alice\n')
+        term.expect(r'[$] $')
+        term.send('exec env PS1="IN " bash --norc --noprofile -i\n')
+        term.expect('IN $')
+        term.send('kill -STOP $$\n')
+        term.expect('Stopped')
+        term.expect('READY $')
+        assert alice('pkill -KILL -f "^bash --norc"').rc == 0
+        assert box.sessctl('freeze', 'alice') == (0, '', '')
+        assert box.the_container('alice')['state'] == 'frozen'
+        assert box.sessctl('thaw', 'alice').rc == 0 and alice('exit 3').rc == 3
+        term.send('fg\n')
+        term.expect('READY $')
+        term.send('exit\n')
+        term.closed()
+
+
+@case(8)
+@contains('su')
 def su_has_its_terminal_inside():
     term = bash('su', '-', 'alice')
     status, name = term.run('tty')
