@@ -132,7 +132,7 @@ install: all
 # nobody would get a user manager.
 uninstall:
 	@if grep -ls pam_sessbox $(DESTDIR)$(sysconfdir)/pam.d/*; then \
-		echo "take the pam_sessbox lines out of these files first: sessctl disable" >&2; exit 1; fi
+		echo "take the pam_sessbox lines out of these files first: sessctl disable --all" >&2; exit 1; fi
 	[ -n "$(DESTDIR)" ] || [ ! -x $(bindir)/sessctl ] || $(bindir)/sessctl terminate --all
 	[ -n "$(DESTDIR)" ] || [ ! -x $(libexecdir)/sessbox-helper ] || $(libexecdir)/sessbox-helper release
 	rm -f $(addprefix $(DESTDIR)$(unitdir)/,$(systemd))

@@ -21,7 +21,8 @@ static bool is_comma_list(const char *text)
 static bool is_account(const char *text)
 {
 	text += *text == '!';
-	return *text && *text != '!' && !strpbrk(text, ":/") && !is_comma_list(text) &&
+	/* No pattern matches here: "*" would be nobody. */
+	return *text && *text != '!' && !strpbrk(text, ":/*?") && !is_comma_list(text) &&
 	       !sb_parse_has_control(text);
 }
 

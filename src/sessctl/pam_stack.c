@@ -149,6 +149,8 @@ static int read_line(const struct reader *r, char *line)
 	}
 	bool may_be_gone = *word == '-';
 	enum ctl_pam_type type = find_type(word + may_be_gone);
+	if (*word == '\r')
+		return fail(r, "a carriage return: the file needs Unix line ends");
 	if (type == CTL_PAM_TYPES)
 		return fail(r, "'%s' is no type of module", word);
 	if (r->only != ANY_TYPE && r->only != type)

@@ -136,6 +136,7 @@ static void test_what_libpam_refuses(void **state)
 		{ "auth requird pam_a.so\n", "/etc/pam.d/x:1: 'requird'" },
 		{ "auth required pam_a.so\nauth required\n", "/etc/pam.d/x:2: " },
 		{ "auth\n", "/etc/pam.d/x:1: " },
+		{ "auth required pam_a.so\n\r\n", "/etc/pam.d/x:2: a carriage return" },
 		{ "auth [success=never] pam_a.so\n", "success=never" },
 		{ "@include\n", "/etc/pam.d/x:1: " },
 		{ "@include nowhere\n", "nowhere" },
