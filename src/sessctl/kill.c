@@ -72,7 +72,7 @@ int ctl_kill(const struct ctl_args *args)
 	int sig = args->signal ? ctl_signal_parse(args->signal) : SIGTERM;
 	if (sig < 0)
 		return ctl_fail(CTL_USAGE, "no signal '%s'", args->signal);
-	int status = ctl_target_load(&users, args->v[0], &target);
+	int status = ctl_target_load_to_end(&users, args->v[0], &target);
 	if (status != CTL_OK)
 		return status;
 	if (!target.user)

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "sessbox/parse.h"
 #include "sessbox/str.h"
 #include "sessctl.h"
 
@@ -55,4 +56,14 @@ int ctl_target_load(struct ctl_users *users, const char *text, struct ctl_target
 	if (ctl_users_load(users, &err) < 0)
 		return ctl_fail(CTL_FAILED, "%s", err.msg);
 	return find(users, text, ret);
+}
+
+int ctl_target_load_to_end(struct ctl_users *users, const char *text, struct ctl_target *ret)
+{
+	uint64_t number;
+	int status = ctl_target_load(users, text, ret);
+	if (status != CTL_OK || ret->session || strcmp(ret->name, text) == 0 ||
+	    sb_parse_u64(text, &number) < 0)
+		return status;
+	return ctl_fail(CTL_MISSING, "no session '%s'; if the user is meant: '%s'", text, ret->name);
 }

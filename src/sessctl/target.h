@@ -24,4 +24,10 @@ struct ctl_target {
  */
 int ctl_target_load(struct ctl_users *users, const char *text, struct ctl_target *ret);
 
+/*
+ * The same for verbs that end processes: they take no uid. A number that was a session's until a
+ * moment ago would mean all that somebody else has.
+ */
+int ctl_target_load_to_end(struct ctl_users *users, const char *text, struct ctl_target *ret);
+
 #endif

@@ -205,7 +205,7 @@ int ctl_terminate(const struct ctl_args *args)
 	struct ctl_target target;
 	if (args->set & CTL_ALL)
 		return end_all();
-	int status = ctl_target_load(&users, args->v[0], &target);
+	int status = ctl_target_load_to_end(&users, args->v[0], &target);
 	if (status != CTL_OK)
 		return status;
 	if (target.session)

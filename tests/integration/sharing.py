@@ -165,6 +165,16 @@ def terminate_ends_one_session_or_all_of_a_user():
 
 
 @case(2)
+def a_number_that_is_no_session_ends_nobody():
+    """It was one's until a moment ago, and is somebody's uid."""
+    with box.session('alice') as alice:
+        for verb in ('kill', 'terminate'):
+            done = box.sessctl(verb, '3001')
+            assert done.rc == 3 and "'alice'" in done.err, done
+        assert alice('exit 3').rc == 3
+
+
+@case(2)
 def kill_signals_what_runs_inside():
     target = box.held('alice', 'trap "echo usr1; exit 5" USR1; while :; do sleep 0.1; done')
     other = box.held('bob', 'trap "echo usr1; exit 5" USR1; while :; do sleep 0.1; done')
