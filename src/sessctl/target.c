@@ -65,5 +65,6 @@ int ctl_target_load_to_end(struct ctl_users *users, const char *text, struct ctl
 	if (status != CTL_OK || ret->session || strcmp(ret->name, text) == 0 ||
 	    sb_parse_u64(text, &number) < 0)
 		return status;
-	return ctl_fail(CTL_MISSING, "no session '%s'; if the user is meant: '%s'", text, ret->name);
+	return ctl_fail(CTL_MISSING, "no session '%s'; if the user is meant: '%s'", text,
+			ret->name);
 }
