@@ -31,19 +31,11 @@ bool sb_group_lists(const char *user, gid_t gid, const char *name);
 /*
  * The same by all sources. 1, 0 or a negative errno. A group that cannot be found is -ENOENT and
  * not a "no": it may have been renamed, or its directory may be down. Nor is it a "no" when a
- * source fails that might know better (sb_group_sources_ask).
+ * source fails that might know better.
  */
 int sb_group_find(const char *user, gid_t gid, const char *name, struct sb_group_cache *cache);
 
 /* Both, the quick one first. */
 int sb_group_member(const char *user, gid_t gid, const char *name, struct sb_group_cache *cache);
-
-/*
- * Asks each source of groups but the files itself. 1 if one has the user in the group, whose id is
- * wanted; 0 if none has; -EHOSTDOWN if one does not answer, and the user or the group is known
- * neither to /etc nor to one that does. libc's getgrouplist passes over a source that fails, so
- * that its answer of such a time reads as "in no other group". If /etc has both, nobody is asked.
- */
-int sb_group_sources_ask(const char *user, gid_t gid, const char *group, gid_t wanted);
 
 #endif

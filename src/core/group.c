@@ -1,32 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "sessbox/group.h"
+#include "group_internal.h"
 
 #include <errno.h>
-#include <grp.h>
-#include <pwd.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "sessbox/str.h"
-
-static bool is_listed(const struct group *group, const char *user)
-{
-	for (char **m = group->gr_mem; *m; m++)
-		if (strcmp(*m, user) == 0)
-			return true;
-	return false;
-}
-
-bool sb_group_lists(const char *user, gid_t gid, const char *name)
-{
-	cleanup_file FILE *file = fopen("/etc/group", "re");
-	const struct group *group;
-	while (file && (group = fgetgrent(file)))
-		if (strcmp(group->gr_name, name) == 0)
-			return group->gr_gid == gid || is_listed(group, user);
-	return false;
-}
 
 void sb_group_cache_clear(struct sb_group_cache *cache)
 {
@@ -54,36 +32,6 @@ int sb_group_load(const char *user, gid_t gid, struct sb_group_cache *cache)
 	}
 }
 
-bool sb_user_is_local(const char *user)
-{
-	cleanup_file FILE *file = fopen("/etc/passwd", "re");
-	const struct passwd *pw;
-	while (file && (pw = fgetpwent(file)))
-		if (strcmp(pw->pw_name, user) == 0)
-			return true;
-	return false;
-}
-
-bool sb_uid_is_local(uid_t uid)
-{
-	cleanup_file FILE *file = fopen("/etc/passwd", "re");
-	const struct passwd *pw;
-	while (file && (pw = fgetpwent(file)))
-		if (pw->pw_uid == uid)
-			return true;
-	return false;
-}
-
-bool sb_group_is_local(const char *name)
-{
-	cleanup_file FILE *file = fopen("/etc/group", "re");
-	const struct group *group;
-	while (file && (group = fgetgrent(file)))
-		if (strcmp(group->gr_name, name) == 0)
-			return true;
-	return false;
-}
-
 int sb_group_find(const char *user, gid_t gid, const char *name, struct sb_group_cache *cache)
 {
 	errno = 0;
@@ -91,7 +39,7 @@ int sb_group_find(const char *user, gid_t gid, const char *name, struct sb_group
 	if (!g)
 		return errno ? -errno : -ENOENT;
 	gid_t wanted = g->gr_gid;
-	if (wanted == gid || is_listed(g, user))
+	if (sb_group_has(g, user, gid))
 		return 1;
 	int r = sb_group_load(user, gid, cache);
 	for (int i = 0; r == 0 && i < cache->n; i++)

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "group_internal.h"
+
 #include <dlfcn.h>
 #include <errno.h>
-#include <grp.h>
 #include <nss.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "sessbox/group.h"
 #include "sessbox/str.h"
 
 #define SWITCH "/etc/nsswitch.conf"
