@@ -14,7 +14,7 @@
 #define OPTIONAL SB_OP_OPTIONAL
 #define SLAVE SB_OP_SLAVE
 
-/* ---- rootfs_plan.c: a plan being made ---- */
+/* ---- rootfs_maker.c: a plan being made ---- */
 
 /* A row of a table of operations; source NULL = the target's own name on the host. */
 struct sb_row {
