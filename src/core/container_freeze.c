@@ -26,18 +26,6 @@ struct freezing {
 	uint32_t waited_for;
 };
 
-int sb_tenant_freeze(struct sb_cgroup *cg, uid_t uid, bool on, int64_t deadline, struct sb_err *err)
-{
-	char group[SB_CGROUP_NAME_MAX], lane[SB_CGROUP_NAME_MAX];
-	sb_cgroup_find(cg, uid, group);
-	sb_cgroup_rescue(lane, uid);
-	int r = sb_cgroup_freeze(cg, group, on, deadline, err);
-	if (!sb_cgroup_exists(cg, lane))
-		return r;
-	int beside = sb_cgroup_freeze(cg, lane, on, deadline, r < 0 ? NULL : err);
-	return r < 0 ? r : beside;
-}
-
 static bool same_mounts(pid_t a, pid_t b)
 {
 	char path[48];

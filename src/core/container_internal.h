@@ -94,12 +94,6 @@ int sb_rescue_open(struct sb_cgroup *cg, uid_t uid, const struct sb_limits *limi
  * had_tty: its caller says that it has made a terminal. */
 void sb_notice_leave(int user_fd, uid_t uid, uint32_t session, bool had_tty);
 
-/* ---- container_freeze.c ---- */
-
-/* All of a tenant, the cgroup beside his included. As sb_cgroup_freeze. */
-int sb_tenant_freeze(struct sb_cgroup *cg, uid_t uid, bool on, int64_t deadline,
-		     struct sb_err *err);
-
 /* ---- container_builder.c ---- */
 
 /*
@@ -186,18 +180,12 @@ int sb_reaper_start(int user_fd, uint32_t number, const struct sb_reaping *reapi
 /* The reaper of a container that init ends after some time. */
 int sb_keeper_start(int user_fd, uint32_t number, uid_t uid, int init, uint64_t runtime_ms);
 
-/* ---- container_collect.c; the user's lock is held in these ---- */
+/* ---- container_ask.c ---- */
 
-/* Removes the container if its init is gone, and tells whether it did. */
-bool sb_container_drop_dead(struct sb_user_dir *user, uint32_t number, int64_t deadline);
+/* How long an init may take to answer where no login waits. */
+#define SB_ASK_MS 2000
 
-/* Removes sessions whose caller or container is gone. 0 or -errno. */
-int sb_session_drop_dead(struct sb_user_dir *user);
-
-bool sb_session_lives(const struct sb_session_record *rec);
-
-/* Sessions whose caller lives: their number or -errno. Needs no lock. */
-ssize_t sb_session_count(struct sb_user_dir *user);
+/* ---- container_place.c: a tenant's cgroups ---- */
 
 /*
  * The cgroup of a login: where the user is as long as he has a container, else where the policy
@@ -223,15 +211,34 @@ uint64_t sb_quota_of_class(struct sb_cgroup *cg, const char *class);
 /* If the class' has risen, its members' do, as far as each one's policy goes. */
 void sb_quota_give_back(struct sb_cgroup *cg, int run_fd, const char *class, uint64_t before);
 
-/* Both, for all of the user. Returns the number of containers left, or -errno. */
-int sb_user_reconcile(struct sb_user_dir *user, int64_t deadline, struct sb_err *err);
+/* All of a tenant, the cgroup beside his included. As sb_cgroup_freeze. */
+int sb_tenant_freeze(struct sb_cgroup *cg, uid_t uid, bool on, int64_t deadline,
+		     struct sb_err *err);
 
-/* Removes cgroup and directory of a user who has no container left; otherwise does nothing. */
-int sb_user_sweep(int run_fd, uid_t uid, struct sb_user_dir *user, struct sb_cgroup *cg,
-		  int64_t deadline);
+/* ---- container_session.c; the user's lock is held in these ---- */
 
 /* Ends one session's records: utmp, wtmp, files. had_tty: its caller says that it made a terminal.
  */
 void sb_session_forget(struct sb_user_dir *user, uint32_t session, bool had_tty);
+
+/* The rest of that, which may have to wait for others: without the lock. */
+void sb_session_history_db(const struct sb_session_record *rec);
+
+/* Removes sessions whose caller or container is gone. 0 or -errno. */
+int sb_session_drop_dead(struct sb_user_dir *user);
+
+bool sb_session_lives(const struct sb_session_record *rec);
+
+/* Sessions whose caller lives: their number or -errno. Needs no lock. */
+ssize_t sb_session_count(struct sb_user_dir *user);
+
+/* ---- container_collect.c; the user's lock is held in these ---- */
+
+/* Removes the container if its init is gone, and tells whether it did. */
+bool sb_container_drop_dead(struct sb_user_dir *user, uint32_t number, int64_t deadline);
+
+/* Removes cgroup and directory of a user who has no container left; otherwise does nothing. */
+int sb_user_sweep(int run_fd, uid_t uid, struct sb_user_dir *user, struct sb_cgroup *cg,
+		  int64_t deadline);
 
 #endif

@@ -64,3 +64,15 @@ int sb_session_limits(const struct sb_limiting *what, struct sb_unsupported *ret
 	*ret = found;
 	return 0;
 }
+
+int sb_tenant_freeze(struct sb_cgroup *cg, uid_t uid, bool on, int64_t deadline, struct sb_err *err)
+{
+	char group[SB_CGROUP_NAME_MAX], lane[SB_CGROUP_NAME_MAX];
+	sb_cgroup_find(cg, uid, group);
+	sb_cgroup_rescue(lane, uid);
+	int r = sb_cgroup_freeze(cg, group, on, deadline, err);
+	if (!sb_cgroup_exists(cg, lane))
+		return r;
+	int beside = sb_cgroup_freeze(cg, lane, on, deadline, r < 0 ? NULL : err);
+	return r < 0 ? r : beside;
+}
