@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 
 #include "helper.h"
@@ -250,6 +251,34 @@ static int load(const struct sb_request *request, struct sb_err *err)
 				  : sb_helper_load(&known.config, &known.broken, err);
 }
 
+/* What is said when the look-up takes too long: nobody else can any more, in the midst of NSS. */
+static struct sb_reply too_late;
+
+static void give_up(int sig)
+{
+	(void)sig;
+	sb_msg_send(SB_HELPER_SOCKET, &too_late, sizeof(too_late), NULL, 0);
+	_exit(1);
+}
+
+/*
+ * A look-up that asks NSS, which may take as long as it likes, stands between these two. If the
+ * time is over before the second, the helper sends answer and ends.
+ */
+static void limit_look_up(const struct sb_answer *answer, uint64_t timeout_ms)
+{
+	too_late = answer->reply;
+	sb_answer_announce(timeout_ms);
+	signal(SIGALRM, give_up);
+	alarm((unsigned int)((timeout_ms + 999) / 1000));
+}
+
+static void looked_up(void)
+{
+	alarm(SB_TIMEOUT_START + 1);
+	signal(SIGALRM, SIG_DFL);
+}
+
 /* The policy may hang on a directory. How long to wait for that it would have said itself: so it is
  * the longest TimeoutSec= of all. */
 static int look_up(const struct sb_request *request, const struct sb_login *login,
@@ -262,9 +291,9 @@ static int look_up(const struct sb_request *request, const struct sb_login *logi
 	sb_fail_plain(&hung, ETIMEDOUT, "no source of groups answered for '%s' within %llu s",
 		      request->user, (unsigned long long)timeout_ms / 1000);
 	without_policy(request, &late, &hung);
-	sb_answer_limit_look_up(&late, timeout_ms);
-	int r = sb_policy_resolve(known.config, login, &known.policy, err);
-	sb_answer_looked_up();
+	limit_look_up(&late, timeout_ms);
+	int r = sb_helper_resolve(known.config, login, &known.policy, err);
+	looked_up();
 	return r;
 }
 
@@ -273,9 +302,7 @@ static int resolve(const struct sb_request *request, struct sb_err *err)
 	const struct sb_login login = { .user = request->user,
 					.uid = request->uid,
 					.gid = request->gid,
-					.service = request->service,
-					.in_group = sb_answer_in_group,
-					.in_local_group = sb_answer_in_local_group };
+					.service = request->service };
 	if (is_known(request))
 		return 0;
 	sb_policy_free(known.policy);

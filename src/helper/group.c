@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
-#include <signal.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "helper.h"
 #include "sessbox/group.h"
@@ -20,30 +18,6 @@ int sb_answer_in_group(const struct sb_login *login, const char *group, void *ct
 bool sb_answer_in_local_group(const struct sb_login *login, const char *group)
 {
 	return sb_group_lists(login->user, login->gid, group);
-}
-
-/* What is said when the look-up takes too long: nobody else can any more, in the midst of NSS. */
-static struct sb_reply late;
-
-static void give_up(int sig)
-{
-	(void)sig;
-	sb_msg_send(SB_HELPER_SOCKET, &late, sizeof(late), NULL, 0);
-	_exit(1);
-}
-
-void sb_answer_limit_look_up(const struct sb_answer *answer, uint64_t timeout_ms)
-{
-	late = answer->reply;
-	sb_answer_announce(timeout_ms);
-	signal(SIGALRM, give_up);
-	alarm((unsigned int)((timeout_ms + 999) / 1000));
-}
-
-void sb_answer_looked_up(void)
-{
-	alarm(SB_TIMEOUT_START + 1);
-	signal(SIGALRM, SIG_DFL);
 }
 
 /* The module's message; 0 = it has no list either. */

@@ -2,6 +2,8 @@
 #ifndef SESSBOX_HELPER_H
 #define SESSBOX_HELPER_H
 
+#include <pwd.h>
+
 #include "sessbox/container.h"
 #include "sessbox/proto.h"
 
@@ -14,6 +16,15 @@
  * one, and why in *broken. A negative errno: there is none.
  */
 int sb_helper_load(struct sb_config **ret, struct sb_err *broken, struct sb_err *err);
+
+/*
+ * What it comes to for a login, by all that may know its groups: who needs user, uid, gid and
+ * service alone; or for an account, service NULL = none.
+ */
+int sb_helper_resolve(const struct sb_config *config, const struct sb_login *who,
+		      struct sb_policy **ret, struct sb_err *err);
+int sb_helper_resolve_account(const struct sb_config *config, const struct passwd *pw,
+			      const char *service, struct sb_policy **ret, struct sb_err *err);
 
 /* May systemd run a manager for this user on the host? Nobody's who is a tenant in any service. */
 bool sb_helper_may_have_manager(uid_t uid);
@@ -48,13 +59,6 @@ int sb_answer_send(const struct sb_answer *answer);
 /* Is the user in the group? For struct sb_login. */
 int sb_answer_in_group(const struct sb_login *login, const char *group, void *ctx);
 bool sb_answer_in_local_group(const struct sb_login *login, const char *group);
-
-/*
- * A look-up that asks NSS, which may take as long as it likes, stands between these two. If the
- * time is over before the second, the helper sends answer and ends.
- */
-void sb_answer_limit_look_up(const struct sb_answer *answer, uint64_t timeout_ms);
-void sb_answer_looked_up(void);
 
 /* The broker of ProxyCommands=: its exit status. */
 int sb_proxy_listen(void);

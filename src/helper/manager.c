@@ -15,33 +15,12 @@
 #include "sessbox/ns.h"
 #include "sessbox/service.h"
 
-int sb_helper_load(struct sb_config **ret, struct sb_err *broken, struct sb_err *err)
-{
-	struct sb_err why = { 0 };
-	int r = sb_config_load(NULL, NULL, ret, err);
-	if (r == 0) {
-		if (sb_config_keep(*ret, &why) < 0)
-			sb_log(LOG_WARNING, "the configuration is not kept: %s", why.msg);
-		return 0;
-	}
-	if (sb_config_load_kept(ret, &why) < 0)
-		return r;
-	*broken = *err;
-	return 0;
-}
-
 /* 1, 0 or a negative errno. */
 static int is_contained(const struct sb_config *config, const struct passwd *pw,
 			const char *service, struct sb_err *err)
 {
 	cleanup_policy struct sb_policy *policy = NULL;
-	const struct sb_login login = { .user = pw->pw_name,
-					.uid = pw->pw_uid,
-					.gid = pw->pw_gid,
-					.service = service,
-					.in_group = sb_answer_in_group,
-					.in_local_group = sb_answer_in_local_group };
-	int r = sb_policy_resolve(config, &login, &policy, err);
+	int r = sb_helper_resolve_account(config, pw, service, &policy, err);
 	return r < 0 ? r : policy->set.contain;
 }
 

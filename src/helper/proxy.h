@@ -43,9 +43,6 @@ _Noreturn void sb_proxy_turn_away(const int *socks, size_t n);
 /* Tells the client; one that does not listen is left alone. */
 void sb_proxy_say(int sock, enum sb_proxy_kind kind, int value, const char *text);
 
-/* The policy for a service, NULL = none. */
-int sb_proxy_resolve(struct sb_asking *a, const char *service, struct sb_policy **ret);
-
 /* Does what it leaves run inside, and may it leave more? NULL, or a sentence for the user. */
 const char *sb_proxy_check_service(struct sb_asking *a);
 const char *sb_proxy_check_room(struct sb_asking *a);

@@ -19,15 +19,6 @@
 static const char not_yours[] = "it runs for processes of a contained login alone";
 static const char no_request[] = "the request is none";
 
-void sb_proxy_say(int sock, enum sb_proxy_kind kind, int value, const char *text)
-{
-	struct sb_proxy_reply reply = {
-		.magic = SB_PROXY_MAGIC, .version = SB_PROXY_VERSION, .kind = kind, .value = value
-	};
-	snprintf(reply.text, sizeof(reply.text), "%s", text);
-	send(sock, &reply, sizeof(reply), MSG_NOSIGNAL | MSG_DONTWAIT);
-}
-
 static int greet(struct sb_asking *a, unsigned char *nonce)
 {
 	struct sb_proxy_reply hello = { .magic = SB_PROXY_MAGIC,
@@ -96,21 +87,11 @@ static const char *find_account(struct sb_asking *a)
 	return SB_PROXY_BROKEN;
 }
 
-int sb_proxy_resolve(struct sb_asking *a, const char *service, struct sb_policy **ret)
-{
-	const struct sb_login login = { .user = a->account->pw_name,
-					.uid = a->account->pw_uid,
-					.gid = a->account->pw_gid,
-					.service = service,
-					.in_group = sb_answer_in_group };
-	return sb_policy_resolve(a->config, &login, ret, &a->err);
-}
-
 /* As it is now. A last good one only says who is a tenant, and is not asked here. */
 static const char *resolve_policy(struct sb_asking *a)
 {
 	if (sb_config_load(NULL, NULL, &a->config, &a->err) < 0 ||
-	    sb_proxy_resolve(a, NULL, &a->policy) < 0)
+	    sb_helper_resolve_account(a->config, a->account, NULL, &a->policy, &a->err) < 0)
 		return SB_PROXY_BROKEN;
 	return a->policy->set.contain && sb_strv_has(&a->policy->set.proxy_commands,
 						     a->wanted.call.command->key)

@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "helper.h"
 #include "proxy.h"
 #include "sessbox/io.h"
 #include "sessbox/service.h"
@@ -92,11 +93,9 @@ static bool has_open_line(const char *service)
 /* A class may be for some services alone, and say there that he is not contained. */
 static bool is_contained_by(struct sb_asking *a, const char *service)
 {
-	struct sb_policy *policy = NULL;
-	bool contained = sb_proxy_resolve(a, service, &policy) == 0 && policy->set.contain &&
-			 sb_strv_has(&policy->set.allow_services, service);
-	sb_policy_free(policy);
-	return contained;
+	cleanup_policy struct sb_policy *policy = NULL;
+	return sb_helper_resolve_account(a->config, a->account, service, &policy, &a->err) == 0 &&
+	       policy->set.contain && sb_strv_has(&policy->set.allow_services, service);
 }
 
 /* A daemon that is gone may have left its file, and another one that asks nobody be in its place.

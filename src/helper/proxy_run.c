@@ -231,6 +231,15 @@ static void await_end(struct running *run)
 	}
 }
 
+void sb_proxy_say(int sock, enum sb_proxy_kind kind, int value, const char *text)
+{
+	struct sb_proxy_reply reply = {
+		.magic = SB_PROXY_MAGIC, .version = SB_PROXY_VERSION, .kind = kind, .value = value
+	};
+	snprintf(reply.text, sizeof(reply.text), "%s", text);
+	send(sock, &reply, sizeof(reply), MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
 /* What it has started and left goes with it: while it is not reaped, its number is its own. */
 static void report(const struct sb_asking *a, const struct running *run)
 {
