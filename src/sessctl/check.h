@@ -6,9 +6,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "pam_stack.h"
 #include "sessbox/cgroup.h"
 #include "sessbox/config.h"
+#include "sessbox/pam.h"
 #include "sessbox/service.h"
 
 enum ctl_severity {
@@ -53,7 +53,7 @@ bool ctl_host_guards_managers(const struct ctl_host *host);
 bool ctl_config_allows(const struct sb_config *config, const char *service);
 
 /* Our lines in a service's stack, each in its place; service: a row that is joined. */
-void ctl_check_lines(const struct sb_service *service, const struct ctl_pam_stack *stack,
+void ctl_check_lines(const struct sb_service *service, const struct sb_pam_stack *stack,
 		     struct ctl_findings *findings);
 
 /* Does it say Contain=yes? */

@@ -187,6 +187,6 @@ void ctl_check_programs(const struct ctl_host *host, struct ctl_findings *findin
 	static const char *const programs[] = { SB_HELPER, SB_INIT };
 	for (size_t i = 0; i < SB_ARRAY_SIZE(programs); i++)
 		check_file(host, programs[i], "tenants are refused", true, findings);
-	check_file(host, SB_PAMDIR "/" CTL_PAM_MODULE, "a PAM line that names it refuses everybody",
+	check_file(host, SB_PAMDIR "/" SB_PAM_MODULE, "a PAM line that names it refuses everybody",
 		   false, findings);
 }

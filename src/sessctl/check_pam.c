@@ -8,14 +8,14 @@
 #include "check.h"
 #include "pam_lines.h"
 
-#define MODULE CTL_PAM_MODULE
+#define MODULE SB_PAM_MODULE
 
 static const char *const arguments[] = { "open", "close", "debug", "join=cred", "join=fork" };
 
 /* A stack being looked at. */
 struct view {
 	const struct sb_service *service;
-	const struct ctl_pam_stack *stack;
+	const struct sb_pam_stack *stack;
 	struct ctl_findings *findings;
 };
 
@@ -26,7 +26,7 @@ struct view {
 static const char *make_fix(const struct view *v, const struct ctl_role *role, char *buf)
 {
 	char line[CTL_ROLE_LINE_MAX];
-	const char *name = ctl_pam_type_name(role->type);
+	const char *name = sb_pam_type_name(role->type);
 	const char *file = v->service->includes && !ctl_role_may_be_twice(v->service, role)
 				   ? v->service->includes
 				   : v->service->name;
@@ -57,7 +57,7 @@ static bool is_known(const char *arg)
 
 #define KNOWN "open, close, join=cred, join=fork, debug, conf=DIRECTORY"
 
-static void find_unknown(const struct ctl_pam_rule *rule, const char *arg,
+static void find_unknown(const struct sb_pam_rule *rule, const char *arg,
 			 struct ctl_findings *findings)
 {
 	char fix[FIX_MAX];
@@ -71,12 +71,12 @@ static void find_unknown(const struct ctl_pam_rule *rule, const char *arg,
 		 rule->line, arg);
 }
 
-static void check_arguments(const struct ctl_pam_rule *rule, struct ctl_findings *findings)
+static void check_arguments(const struct sb_pam_rule *rule, struct ctl_findings *findings)
 {
 	for (size_t i = 0; i < rule->args.n; i++)
 		if (!is_known(rule->args.v[i]))
 			find_unknown(rule, rule->args.v[i], findings);
-	if (rule->type == CTL_PAM_SESSION &&
+	if (rule->type == SB_PAM_SESSION &&
 	    sb_strv_has(&rule->args, "open") == sb_strv_has(&rule->args, "close"))
 		ctl_find(findings, CTL_ERROR, "two lines: one with `close`, one with `open`",
 			 "%s:%u: a session line of " MODULE " has one of `open` and `close`",
@@ -84,16 +84,16 @@ static void check_arguments(const struct ctl_pam_rule *rule, struct ctl_findings
 }
 
 /* A refusal has to count, and a success must not end the stack before others had their turn. */
-static void check_control(const struct ctl_pam_rule *rule, struct ctl_findings *findings)
+static void check_control(const struct sb_pam_rule *rule, struct ctl_findings *findings)
 {
-	static const int refusals[] = { CTL_PAM_SYSTEM_ERR, CTL_PAM_PERM_DENIED };
+	static const int refusals[] = { SB_PAM_SYSTEM_ERR, SB_PAM_PERM_DENIED };
 	const char *wrong = NULL;
 	for (size_t i = 0; i < SB_ARRAY_SIZE(refusals); i++) {
 		int action = rule->actions[refusals[i]];
-		if (action != CTL_PAM_BAD && action != CTL_PAM_DIE)
+		if (action != SB_PAM_BAD && action != SB_PAM_DIE)
 			wrong = "a refusal does not count";
 	}
-	if (rule->actions[CTL_PAM_SUCCESS] != CTL_PAM_OK && !wrong)
+	if (rule->actions[SB_PAM_SUCCESS] != SB_PAM_OK && !wrong)
 		wrong = "a success does more than succeed";
 	if (wrong)
 		ctl_find(findings, CTL_ERROR, "make it `required`",
@@ -116,13 +116,13 @@ static const char *late_reason(const char *module)
 /* What stands on the wrong side of our line: before the first, or after the last. */
 static void check_place(const struct view *v, size_t index, const struct ctl_role *role)
 {
-	const struct ctl_pam_stack *stack = v->stack;
+	const struct sb_pam_stack *stack = v->stack;
 	char fix[FIX_MAX];
-	const struct ctl_pam_rule *ours = &stack->v[index];
+	const struct sb_pam_rule *ours = &stack->v[index];
 	size_t from = role->first ? 0 : index + 1, to = role->first ? index : stack->n;
 	for (size_t i = from; i < to; i++) {
-		const struct ctl_pam_rule *rule = &stack->v[i];
-		if (rule->type != role->type || rule->is_substack || ctl_pam_is_ours(rule))
+		const struct sb_pam_rule *rule = &stack->v[i];
+		if (rule->type != role->type || rule->is_substack || sb_pam_is_ours(rule))
 			continue;
 		const char *why = role->first ? NULL : late_reason(rule->module);
 		ctl_find(v->findings, CTL_WARNING, make_fix(v, role, fix),
@@ -135,16 +135,16 @@ static void check_place(const struct view *v, size_t index, const struct ctl_rol
 
 static void check_detours(const struct view *v, size_t index, const struct ctl_role *role)
 {
-	const struct ctl_pam_stack *stack = v->stack;
-	const struct ctl_pam_rule *skipper = ctl_pam_skipper(stack, index);
+	const struct sb_pam_stack *stack = v->stack;
+	const struct sb_pam_rule *skipper = sb_pam_skipper(stack, index);
 	if (skipper)
 		ctl_find(v->findings, CTL_ERROR, "put our line where nothing jumps over it",
 			 "%s:%u: %s with the control '%s' can go round the %s line of " MODULE,
 			 skipper->file, skipper->line, skipper->module, skipper->control,
 			 role->name);
 	bool goes_on = sb_service_has(v->service, SB_SERVICE_GOES_ON);
-	const struct ctl_pam_rule *killer =
-		goes_on && role == &ctl_roles[CTL_ROLE_OPEN] ? ctl_pam_killer(stack, index) : NULL;
+	const struct sb_pam_rule *killer =
+		goes_on && role == &ctl_roles[CTL_ROLE_OPEN] ? sb_pam_killer(stack, index) : NULL;
 	/* sshd goes on after a failed open: with -N -L a process of the tenant stays on the host.
 	 */
 	if (killer)
@@ -155,7 +155,7 @@ static void check_detours(const struct view *v, size_t index, const struct ctl_r
 
 static void check_line(const struct view *v, size_t index, const struct ctl_role *role)
 {
-	const struct ctl_pam_rule *rule = &v->stack->v[index];
+	const struct sb_pam_rule *rule = &v->stack->v[index];
 	const char *join = ctl_role_join(v->service);
 	char fix[FIX_MAX];
 	if (role->joins && !sb_strv_has(&rule->args, join))
@@ -175,7 +175,7 @@ static enum ctl_severity severity_of_second(const struct ctl_role *role)
 
 static void check_role(const struct view *v, const struct ctl_role *role)
 {
-	const struct ctl_pam_stack *stack = v->stack;
+	const struct sb_pam_stack *stack = v->stack;
 	size_t found = stack->n;
 	char fix[FIX_MAX];
 	for (size_t i = 0; i < stack->n; i++) {
@@ -200,8 +200,8 @@ static void check_role(const struct view *v, const struct ctl_role *role)
 static void check_late_credentials(const struct view *v)
 {
 	for (size_t i = 0; i < v->stack->n; i++) {
-		const struct ctl_pam_rule *rule = &v->stack->v[i];
-		if (!rule->is_substack && rule->type == CTL_PAM_AUTH &&
+		const struct sb_pam_rule *rule = &v->stack->v[i];
+		if (!rule->is_substack && rule->type == SB_PAM_AUTH &&
 		    (strcmp(rule->module, "pam_krb5.so") == 0 ||
 		     strcmp(rule->module, "pam_afs_session.so") == 0))
 			ctl_find(v->findings, CTL_WARNING, "leave it out of this service",
@@ -212,7 +212,7 @@ static void check_late_credentials(const struct view *v)
 }
 
 /* The directory of conf=, "" without one. */
-static const char *conf_of(const struct ctl_pam_rule *rule)
+static const char *conf_of(const struct sb_pam_rule *rule)
 {
 	for (size_t i = 0; i < rule->args.n; i++)
 		if (strncmp(rule->args.v[i], "conf=", 5) == 0)
@@ -221,9 +221,9 @@ static const char *conf_of(const struct ctl_pam_rule *rule)
 }
 
 /* The account line and the open line have to ask the same configuration. */
-static void check_conf(const struct ctl_pam_stack *stack, struct ctl_findings *findings)
+static void check_conf(const struct sb_pam_stack *stack, struct ctl_findings *findings)
 {
-	const struct ctl_pam_rule *account = NULL, *opening = NULL;
+	const struct sb_pam_rule *account = NULL, *opening = NULL;
 	for (size_t i = 0; i < stack->n; i++) {
 		if (ctl_role_is(&stack->v[i], &ctl_roles[CTL_ROLE_ACCOUNT]))
 			account = &stack->v[i];
@@ -244,11 +244,11 @@ static void check_conf(const struct ctl_pam_stack *stack, struct ctl_findings *f
 }
 
 /* root reads a file of the user's for it, on the host. */
-static void check_user_readenv(const struct ctl_pam_stack *stack, struct ctl_findings *findings)
+static void check_user_readenv(const struct sb_pam_stack *stack, struct ctl_findings *findings)
 {
 	for (size_t i = 0; i < stack->n; i++) {
-		const struct ctl_pam_rule *rule = &stack->v[i];
-		if (!rule->is_substack && rule->type == CTL_PAM_SESSION &&
+		const struct sb_pam_rule *rule = &stack->v[i];
+		if (!rule->is_substack && rule->type == SB_PAM_SESSION &&
 		    strcmp(rule->module, "pam_env.so") == 0 &&
 		    sb_strv_has(&rule->args, "user_readenv=1"))
 			ctl_find(findings, CTL_NOTE, "leave user_readenv=1 out",
@@ -257,12 +257,12 @@ static void check_user_readenv(const struct ctl_pam_stack *stack, struct ctl_fin
 	}
 }
 
-void ctl_check_lines(const struct sb_service *service, const struct ctl_pam_stack *stack,
+void ctl_check_lines(const struct sb_service *service, const struct sb_pam_stack *stack,
 		     struct ctl_findings *findings)
 {
 	const struct view v = { service, stack, findings };
 	for (size_t i = 0; i < stack->n; i++)
-		if (ctl_pam_is_ours(&stack->v[i]))
+		if (sb_pam_is_ours(&stack->v[i]))
 			check_arguments(&stack->v[i], findings);
 	for (size_t i = 0; i < CTL_ROLES; i++)
 		check_role(&v, &ctl_roles[i]);

@@ -8,17 +8,17 @@
 #include "check.h"
 #include "pam_lines.h"
 
-#define MODULE CTL_PAM_MODULE
+#define MODULE SB_PAM_MODULE
 
 /* Does an account line of ours always count? ret_n: how many account lines there are at all. */
-static bool has_account_line(const struct ctl_pam_stack *stack, size_t *ret_n)
+static bool has_account_line(const struct sb_pam_stack *stack, size_t *ret_n)
 {
 	size_t n = 0;
 	for (size_t i = 0; i < stack->n; i++) {
-		if (stack->v[i].type != CTL_PAM_ACCOUNT || stack->v[i].is_substack)
+		if (stack->v[i].type != SB_PAM_ACCOUNT || stack->v[i].is_substack)
 			continue;
 		n++;
-		if (ctl_pam_is_ours(&stack->v[i]) && !ctl_pam_skipper(stack, i))
+		if (sb_pam_is_ours(&stack->v[i]) && !sb_pam_skipper(stack, i))
 			return true;
 	}
 	*ret_n = n;
@@ -28,12 +28,12 @@ static bool has_account_line(const struct ctl_pam_stack *stack, size_t *ret_n)
 /* Does the service turn tenants away? One without account lines does what "other" does. */
 static bool is_guarded(const struct ctl_host *host, const char *service, bool *ret_there)
 {
-	struct ctl_pam_stack stack;
+	struct sb_pam_stack stack;
 	size_t lines = 0;
-	int r = ctl_pam_load(host->root, service, &stack);
+	int r = sb_pam_load(host->root, service, &stack);
 	bool guarded = has_account_line(&stack, &lines), there;
 	*ret_there = r != -ENOENT;
-	ctl_pam_clear(&stack);
+	sb_pam_clear(&stack);
 	if (r == 0 && !guarded && lines == 0 && strcmp(service, "other") != 0)
 		guarded = is_guarded(host, "other", &there);
 	return guarded;
@@ -42,15 +42,15 @@ static bool is_guarded(const struct ctl_host *host, const char *service, bool *r
 /* ---- those of the table ---- */
 
 /* Has it more of us than an account line, which turns tenants away? */
-static bool has_session_lines(const struct ctl_pam_stack *stack)
+static bool has_session_lines(const struct sb_pam_stack *stack)
 {
 	for (size_t i = 0; i < stack->n; i++)
-		if (ctl_pam_is_ours(&stack->v[i]) && stack->v[i].type != CTL_PAM_ACCOUNT)
+		if (sb_pam_is_ours(&stack->v[i]) && stack->v[i].type != SB_PAM_ACCOUNT)
 			return true;
 	return false;
 }
 
-static void check_never(const struct sb_service *service, const struct ctl_pam_stack *stack,
+static void check_never(const struct sb_service *service, const struct sb_pam_stack *stack,
 			struct ctl_findings *findings)
 {
 	if (has_session_lines(stack))
@@ -91,9 +91,9 @@ static void check_uncontained(const struct ctl_host *host, const struct sb_servi
 static void check_service(const struct ctl_host *host, const struct sb_service *service,
 			  struct ctl_findings *findings)
 {
-	struct ctl_pam_stack stack;
+	struct sb_pam_stack stack;
 	bool is_sshd = strcmp(service->name, "sshd") == 0;
-	int r = ctl_pam_load(host->root, service->name, &stack);
+	int r = sb_pam_load(host->root, service->name, &stack);
 	if (r == -ENOENT && is_sshd)
 		ctl_find(findings, CTL_ERROR, "see pam_sessbox(8)", "there is no /etc/pam.d/sshd");
 	else if (r < 0 && r != -ENOENT)
@@ -106,7 +106,7 @@ static void check_service(const struct ctl_host *host, const struct sb_service *
 		ctl_check_lines(service, &stack, findings);
 	else if (r == 0)
 		check_uncontained(host, service, findings);
-	ctl_pam_clear(&stack);
+	sb_pam_clear(&stack);
 }
 
 void ctl_check_services(const struct ctl_host *host, struct ctl_findings *findings)

@@ -99,10 +99,10 @@ static void warn(const struct ctl_findings *notes)
 
 static int plan(const struct work *w, struct family *f)
 {
-	struct ctl_pam_text texts[FAMILY_MAX];
+	struct sb_pam_text texts[FAMILY_MAX];
 	for (size_t i = 0; i < f->n; i++) {
 		struct member *m = &f->v[i];
-		const struct ctl_pam_source from = { w->root, texts, i };
+		const struct sb_pam_source from = { w->root, texts, i };
 		struct ctl_findings notes = { .check = "services" };
 		struct sb_err err = { 0 };
 		int r = w->in ? ctl_pam_put(&from, m->service, m->file.text, &m->text, &notes, &err)
@@ -114,7 +114,7 @@ static int plan(const struct work *w, struct family *f)
 			return ctl_fail(CTL_FAILED, "%s: not %s: %s", f->name,
 					w->in ? "enabled" : "disabled", err.msg);
 		texts[i] =
-			(struct ctl_pam_text){ m->service->name, m->text ? m->text : m->file.text };
+			(struct sb_pam_text){ m->service->name, m->text ? m->text : m->file.text };
 	}
 	return CTL_OK;
 }
@@ -143,11 +143,11 @@ static int show(const struct family *f)
 
 static int prove(const struct family *f)
 {
-	struct ctl_pam_text texts[FAMILY_MAX];
+	struct sb_pam_text texts[FAMILY_MAX];
 	char why[1024];
 	for (size_t i = 0; i < f->n; i++)
-		texts[i] = (struct ctl_pam_text){ f->v[i].service->name,
-						  f->v[i].text ? f->v[i].text : f->v[i].file.text };
+		texts[i] = (struct sb_pam_text){ f->v[i].service->name,
+						 f->v[i].text ? f->v[i].text : f->v[i].file.text };
 	switch (ctl_prove(texts, f->n, why, sizeof(why))) {
 	case CTL_PROVED:
 		return CTL_OK;

@@ -19,10 +19,10 @@ struct change {
 };
 
 struct edit {
-	const struct ctl_pam_source *from;
+	const struct sb_pam_source *from;
 	const struct sb_service *service;
 	const char *old;
-	struct ctl_pam_stack before;
+	struct sb_pam_stack before;
 	struct change v[CHANGES_MAX];
 	size_t n;
 	struct ctl_findings *notes;
@@ -31,7 +31,7 @@ struct edit {
 
 static void clear_edit(struct edit *e)
 {
-	ctl_pam_clear(&e->before);
+	sb_pam_clear(&e->before);
 }
 #define cleanup_edit __attribute__((cleanup(clear_edit)))
 
@@ -132,15 +132,15 @@ static char *change_text(const struct edit *e)
 
 /* ---- the stack before and after ---- */
 
-static int load(const struct edit *e, const char *text, struct ctl_pam_stack *ret)
+static int load(const struct edit *e, const char *text, struct sb_pam_stack *ret)
 {
-	struct ctl_pam_text texts[TEXTS_MAX];
+	struct sb_pam_text texts[TEXTS_MAX];
 	size_t n = e->from->n < TEXTS_MAX ? e->from->n : TEXTS_MAX - 1;
-	texts[0] = (struct ctl_pam_text){ e->service->name, text };
+	texts[0] = (struct sb_pam_text){ e->service->name, text };
 	for (size_t i = 0; i < n; i++)
 		texts[i + 1] = e->from->texts[i];
-	const struct ctl_pam_source from = { e->from->root, texts, n + 1 };
-	int r = ctl_pam_load_from(&from, e->service->name, ret);
+	const struct sb_pam_source from = { e->from->root, texts, n + 1 };
+	int r = sb_pam_load_from(&from, e->service->name, ret);
 	if (r == -EINVAL)
 		return sb_fail_plain(e->err, EINVAL, "%s", ret->problem);
 	return r < 0 ? sb_fail(e->err, r, "read /etc/pam.d/%s", e->service->name) : 0;
@@ -152,10 +152,10 @@ static int begin(struct edit *e)
 	return r < 0 ? r : load(e, e->old, &e->before);
 }
 
-static int compare(const struct edit *e, const struct ctl_pam_stack *after)
+static int compare(const struct edit *e, const struct sb_pam_stack *after)
 {
 	bool jumps;
-	const struct ctl_pam_rule *rule = ctl_pam_differs(&e->before, after, &jumps);
+	const struct sb_pam_rule *rule = ctl_pam_differs(&e->before, after, &jumps);
 	if (!rule)
 		return 0;
 	return sb_fail_plain(e->err, EINVAL, "%s:%u: %s with the control '%s' %s", rule->file,
@@ -166,10 +166,10 @@ static int compare(const struct edit *e, const struct ctl_pam_stack *after)
 
 /* The new text, if it is what it should be. */
 static int finish(const struct edit *e,
-		  int (*check)(const struct edit *, const struct ctl_pam_stack *), char **ret)
+		  int (*check)(const struct edit *, const struct sb_pam_stack *), char **ret)
 {
 	cleanup_free char *text = change_text(e);
-	cleanup_stack struct ctl_pam_stack after = { 0 };
+	cleanup_pam struct sb_pam_stack after = { 0 };
 	if (!text)
 		return sb_fail(e->err, ENOMEM, "edit /etc/pam.d/%s", e->service->name);
 	int r = load(e, text, &after);
@@ -185,7 +185,7 @@ static int finish(const struct edit *e,
 
 /* ---- in ---- */
 
-static bool has_role(const struct ctl_pam_stack *stack, size_t role)
+static bool has_role(const struct sb_pam_stack *stack, size_t role)
 {
 	for (size_t i = 0; i < stack->n; i++)
 		if (ctl_role_is(&stack->v[i], &ctl_roles[role]))
@@ -194,16 +194,16 @@ static bool has_role(const struct ctl_pam_stack *stack, size_t role)
 }
 
 /* An account line alone may stand in a file of all services: it refuses tenants, or lets pass. */
-static bool is_common(const struct ctl_pam_rule *rule)
+static bool is_common(const struct sb_pam_rule *rule)
 {
-	return ctl_pam_is_ours(rule) && !rule->is_own && rule->type == CTL_PAM_ACCOUNT;
+	return sb_pam_is_ours(rule) && !rule->is_own && rule->type == SB_PAM_ACCOUNT;
 }
 
 /* Is nothing of what contains a login there yet? */
-static bool is_plain(const struct ctl_pam_stack *stack)
+static bool is_plain(const struct sb_pam_stack *stack)
 {
 	for (size_t i = 0; i < stack->n; i++)
-		if (ctl_pam_is_ours(&stack->v[i]) && !is_common(&stack->v[i]))
+		if (sb_pam_is_ours(&stack->v[i]) && !is_common(&stack->v[i]))
 			return false;
 	return true;
 }
@@ -225,17 +225,17 @@ static size_t name_roles(const struct edit *e, bool there, char *buf, size_t siz
 
 static int add_role(struct edit *e, const struct ctl_role *role)
 {
-	const struct ctl_pam_rule *place = NULL;
+	const struct sb_pam_rule *place = NULL;
 	char what[128];
 	for (size_t i = 0; i < e->before.n; i++) {
-		const struct ctl_pam_rule *rule = &e->before.v[i];
+		const struct sb_pam_rule *rule = &e->before.v[i];
 		if (rule->type == role->type && (!role->first || !place))
 			place = rule;
 	}
 	if (!place) {
 		snprintf(what, sizeof(what),
 			 "it has no %s line, so that \"other\" decides: give it one",
-			 ctl_pam_type_name(role->type));
+			 sb_pam_type_name(role->type));
 		return refuse(e, what);
 	}
 	struct change *c = &e->v[e->n++];
@@ -246,7 +246,7 @@ static int add_role(struct edit *e, const struct ctl_role *role)
 }
 
 /* Is the first line of the role the first of its type? */
-static bool is_first(const struct ctl_pam_stack *stack, const struct ctl_role *role)
+static bool is_first(const struct sb_pam_stack *stack, const struct ctl_role *role)
 {
 	for (size_t i = 0; i < stack->n; i++)
 		if (stack->v[i].type == role->type && !stack->v[i].is_substack)
@@ -275,7 +275,7 @@ static int add_second(struct edit *e)
 {
 	const struct ctl_role *role = &ctl_roles[CTL_ROLE_CLOSE];
 	for (size_t i = 0; i < e->before.n; i++)
-		if (e->before.v[i].is_own && ctl_pam_is_ours(&e->before.v[i]))
+		if (e->before.v[i].is_own && sb_pam_is_ours(&e->before.v[i]))
 			return 0;
 	if (!ctl_role_may_be_twice(e->service, role) || is_first(&e->before, role))
 		return 0;
@@ -288,7 +288,7 @@ static int refuse_half(const struct edit *e)
 	name_roles(e, true, there, sizeof(there));
 	name_roles(e, false, missing, sizeof(missing));
 	snprintf(what, sizeof(what),
-		 "some lines of " CTL_PAM_MODULE " are there (%s), others are not (%s): "
+		 "some lines of " SB_PAM_MODULE " are there (%s), others are not (%s): "
 		 "sessctl disable %s, then again",
 		 *there ? there : "one that does not belong here", *missing ? missing : "none",
 		 e->service->name);
@@ -296,7 +296,7 @@ static int refuse_half(const struct edit *e)
 }
 
 /* Our lines as `check` sees them; its errors refuse. */
-static int look(const struct edit *e, const struct ctl_pam_stack *stack)
+static int look(const struct edit *e, const struct sb_pam_stack *stack)
 {
 	ctl_check_lines(e->service, stack, e->notes);
 	for (size_t i = 0; i < e->notes->n; i++)
@@ -305,8 +305,8 @@ static int look(const struct edit *e, const struct ctl_pam_stack *stack)
 	return 0;
 }
 
-int ctl_pam_put(const struct ctl_pam_source *from, const struct sb_service *service,
-		const char *old, char **ret, struct ctl_findings *notes, struct sb_err *err)
+int ctl_pam_put(const struct sb_pam_source *from, const struct sb_service *service, const char *old,
+		char **ret, struct ctl_findings *notes, struct sb_err *err)
 {
 	cleanup_edit struct edit e = {
 		.from = from, .service = service, .old = old, .notes = notes, .err = err
@@ -328,11 +328,11 @@ int ctl_pam_put(const struct ctl_pam_source *from, const struct sb_service *serv
 
 /* ---- out ---- */
 
-static int is_gone(const struct edit *e, const struct ctl_pam_stack *after)
+static int is_gone(const struct edit *e, const struct sb_pam_stack *after)
 {
 	char what[160];
 	for (size_t i = 0; i < after->n; i++) {
-		if (!ctl_pam_is_ours(&after->v[i]) || is_common(&after->v[i]))
+		if (!sb_pam_is_ours(&after->v[i]) || is_common(&after->v[i]))
 			continue;
 		snprintf(what, sizeof(what), "a line of ours is in what it includes, %s:%u",
 			 after->v[i].file, after->v[i].line);
@@ -344,30 +344,30 @@ static int is_gone(const struct edit *e, const struct ctl_pam_stack *after)
 /* A type without lines is decided by "other". */
 static int keeps_types(const struct edit *e)
 {
-	for (enum ctl_pam_type type = 0; type < CTL_PAM_TYPES; type++) {
+	for (enum sb_pam_type type = 0; type < SB_PAM_TYPES; type++) {
 		size_t ours = 0, others = 0;
 		char what[128];
 		for (size_t i = 0; i < e->before.n; i++)
 			if (e->before.v[i].type == type)
-				*(ctl_pam_is_ours(&e->before.v[i]) ? &ours : &others) += 1;
+				*(sb_pam_is_ours(&e->before.v[i]) ? &ours : &others) += 1;
 		if (!ours || others)
 			continue;
 		snprintf(what, sizeof(what),
 			 "ours is its only %s line, and \"other\" would decide: give it another",
-			 ctl_pam_type_name(type));
+			 sb_pam_type_name(type));
 		return refuse(e, what);
 	}
 	return 0;
 }
 
-int ctl_pam_take(const struct ctl_pam_source *from, const struct sb_service *service,
+int ctl_pam_take(const struct sb_pam_source *from, const struct sb_service *service,
 		 const char *old, char **ret, struct sb_err *err)
 {
 	cleanup_edit struct edit e = { .from = from, .service = service, .old = old, .err = err };
 	int r = begin(&e);
 	for (size_t i = 0; r == 0 && i < e.before.n; i++) {
-		const struct ctl_pam_rule *rule = &e.before.v[i];
-		if (!rule->is_own || !ctl_pam_is_ours(rule))
+		const struct sb_pam_rule *rule = &e.before.v[i];
+		if (!rule->is_own || !sb_pam_is_ours(rule))
 			continue;
 		if (e.n == CHANGES_MAX)
 			return refuse(&e, "there are too many lines of ours");

@@ -9,8 +9,8 @@
  * they did, and ours pass `check`. A file of which that cannot be had is refused.
  */
 #include "check.h"
-#include "pam_stack.h"
 #include "sessbox/err.h"
+#include "sessbox/pam.h"
 #include "sessbox/service.h"
 
 /*
@@ -19,9 +19,9 @@
  * do, -EINVAL when the file is refused. *notes gets what `check` says of our lines, the caller's
  * to clear in every case.
  */
-int ctl_pam_put(const struct ctl_pam_source *from, const struct sb_service *service,
-		const char *old, char **ret, struct ctl_findings *notes, struct sb_err *err);
-int ctl_pam_take(const struct ctl_pam_source *from, const struct sb_service *service,
+int ctl_pam_put(const struct sb_pam_source *from, const struct sb_service *service, const char *old,
+		char **ret, struct ctl_findings *notes, struct sb_err *err);
+int ctl_pam_take(const struct sb_pam_source *from, const struct sb_service *service,
 		 const char *old, char **ret, struct sb_err *err);
 
 /* What has changed, as diff -u prints it; nothing when nothing has. 0 or -ENOMEM. */

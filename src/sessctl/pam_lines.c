@@ -5,10 +5,10 @@
 #include <string.h>
 
 const struct ctl_role ctl_roles[CTL_ROLES] = {
-	[CTL_ROLE_ACCOUNT] = { "account", CTL_PAM_ACCOUNT, NULL, true, false },
-	[CTL_ROLE_AUTH] = { "auth", CTL_PAM_AUTH, NULL, false, true },
-	[CTL_ROLE_CLOSE] = { "close", CTL_PAM_SESSION, "close", true, false },
-	[CTL_ROLE_OPEN] = { "open", CTL_PAM_SESSION, "open", false, true },
+	[CTL_ROLE_ACCOUNT] = { "account", SB_PAM_ACCOUNT, NULL, true, false },
+	[CTL_ROLE_AUTH] = { "auth", SB_PAM_AUTH, NULL, false, true },
+	[CTL_ROLE_CLOSE] = { "close", SB_PAM_SESSION, "close", true, false },
+	[CTL_ROLE_OPEN] = { "open", SB_PAM_SESSION, "open", false, true },
 };
 
 static const char *const joins[] = {
@@ -17,14 +17,9 @@ static const char *const joins[] = {
 	[SB_JOIN_FORK] = "join=fork",
 };
 
-bool ctl_pam_is_ours(const struct ctl_pam_rule *rule)
+bool ctl_role_is(const struct sb_pam_rule *rule, const struct ctl_role *role)
 {
-	return !rule->is_substack && strcmp(rule->module, CTL_PAM_MODULE) == 0;
-}
-
-bool ctl_role_is(const struct ctl_pam_rule *rule, const struct ctl_role *role)
-{
-	return ctl_pam_is_ours(rule) && rule->type == role->type &&
+	return sb_pam_is_ours(rule) && rule->type == role->type &&
 	       (!role->arg || sb_strv_has(&rule->args, role->arg));
 }
 
@@ -48,7 +43,7 @@ const char *ctl_role_join(const struct sb_service *service)
 
 void ctl_role_line(const struct sb_service *service, const struct ctl_role *role, char *buf)
 {
-	snprintf(buf, CTL_ROLE_LINE_MAX, "%s required " CTL_PAM_MODULE "%s%s%s%s",
-		 ctl_pam_type_name(role->type), role->arg ? " " : "", role->arg ? role->arg : "",
+	snprintf(buf, CTL_ROLE_LINE_MAX, "%s required " SB_PAM_MODULE "%s%s%s%s",
+		 sb_pam_type_name(role->type), role->arg ? " " : "", role->arg ? role->arg : "",
 		 role->joins ? " " : "", role->joins ? joins[service->join] : "");
 }

@@ -8,16 +8,15 @@
  */
 #include <stdbool.h>
 
-#include "pam_stack.h"
+#include "sessbox/pam.h"
 #include "sessbox/service.h"
 
-#define CTL_PAM_MODULE "pam_sessbox.so"
 #define CTL_ROLE_LINE_MAX 128
 
 /* A line that makes a contained login. */
 struct ctl_role {
 	const char *name;
-	enum ctl_pam_type type;
+	enum sb_pam_type type;
 	const char *arg; /* what tells it from others of its type; NULL = nothing */
 	bool first;	 /* of its type, else last */
 	bool joins;	 /* has join= */
@@ -32,8 +31,7 @@ enum ctl_role_name {
 };
 extern const struct ctl_role ctl_roles[CTL_ROLES];
 
-bool ctl_pam_is_ours(const struct ctl_pam_rule *rule);
-bool ctl_role_is(const struct ctl_pam_rule *rule, const struct ctl_role *role);
+bool ctl_role_is(const struct sb_pam_rule *rule, const struct ctl_role *role);
 
 /* Has a contained login through the service such a line? */
 bool ctl_role_wanted(const struct sb_service *service, const struct ctl_role *role);
@@ -51,7 +49,7 @@ void ctl_role_line(const struct sb_service *service, const struct ctl_role *role
  * Do two stacks differ in more than lines of ours? The first rule that has no equal in the same
  * place of the other, or, with *ret_jumps, whose jump ends somewhere else there; NULL: they do not.
  */
-const struct ctl_pam_rule *ctl_pam_differs(const struct ctl_pam_stack *a,
-					   const struct ctl_pam_stack *b, bool *ret_jumps);
+const struct sb_pam_rule *ctl_pam_differs(const struct sb_pam_stack *a,
+					  const struct sb_pam_stack *b, bool *ret_jumps);
 
 #endif

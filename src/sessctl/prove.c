@@ -238,7 +238,7 @@ static enum ctl_proof prove(struct ctl_copy *copy, const sigset_t *held, char *w
 	return proof;
 }
 
-enum ctl_proof ctl_prove(const struct ctl_pam_text *texts, size_t n, char *why, size_t size)
+enum ctl_proof ctl_prove(const struct sb_pam_text *texts, size_t n, char *why, size_t size)
 {
 	static const int numbers[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
 	struct ctl_copy copy = { .texts = texts, .n = n, .from = -1, .out = -1, .log = -1 };

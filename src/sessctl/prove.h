@@ -11,9 +11,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "pam_stack.h"
 #include "sessbox/cgroup.h"
 #include "sessbox/err.h"
+#include "sessbox/pam.h"
 
 enum ctl_proof {
 	CTL_PROVED,
@@ -25,7 +25,7 @@ enum ctl_proof {
  * texts: the new files, by the services' names. *why gets the reason of any other result than
  * CTL_PROVED. A signal that would end the program does so when the copy has been taken down.
  */
-enum ctl_proof ctl_prove(const struct ctl_pam_text *texts, size_t n, char *why, size_t size);
+enum ctl_proof ctl_prove(const struct sb_pam_text *texts, size_t n, char *why, size_t size);
 
 /* ---- prove_copy.c ---- */
 
@@ -33,7 +33,7 @@ struct ctl_copy {
 	const struct sb_cgroup_replica *cgroups;
 	bool v2;		       /* its one mount is /sys/fs/cgroup itself */
 	int mounts[SB_CGROUP_FDS_MAX]; /* of cgroups->dirs, detached */
-	const struct ctl_pam_text *texts;
+	const struct sb_pam_text *texts;
 	size_t n;
 	int from, out; /* what the script says */
 	int log;       /* socket of the copy's syslog */

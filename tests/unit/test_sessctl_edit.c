@@ -35,7 +35,7 @@ static char *take_stock(const char *service)
 	bool explains = false;
 	for (char *line = strtok_r(at + 2, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
 		explains = strncmp(line, "# >>>", 5) == 0 || (explains && *line == '#');
-		if (!explains && !strstr(line, CTL_PAM_MODULE))
+		if (!explains && !strstr(line, SB_PAM_MODULE))
 			fprintf(out, "%s\n", line);
 	}
 	fclose(out);
@@ -76,7 +76,7 @@ struct result {
 	struct sb_err err;
 };
 
-static struct result put(const struct ctl_pam_source *from, const char *service, const char *old)
+static struct result put(const struct sb_pam_source *from, const char *service, const char *old)
 {
 	struct result result = { .notes = { .check = "services" } };
 	result.r = ctl_pam_put(from, sb_service_find(service), old, &result.text, &result.notes,
@@ -84,7 +84,7 @@ static struct result put(const struct ctl_pam_source *from, const char *service,
 	return result;
 }
 
-static struct result take(const struct ctl_pam_source *from, const char *service, const char *old)
+static struct result take(const struct sb_pam_source *from, const char *service, const char *old)
 {
 	struct result result = { 0 };
 	result.r = ctl_pam_take(from, sb_service_find(service), old, &result.text, &result.err);
@@ -114,17 +114,17 @@ static void assert_changed(const struct result *result)
 }
 
 /* The modules of the stacks, in their order, with arguments. */
-static void print_stack(const struct ctl_pam_stack *stack, char *buf)
+static void print_stack(const struct sb_pam_stack *stack, char *buf)
 {
 	size_t len = 0;
 	*buf = '\0';
-	for (enum ctl_pam_type type = 0; type < CTL_PAM_TYPES; type++)
+	for (enum sb_pam_type type = 0; type < SB_PAM_TYPES; type++)
 		for (size_t i = 0; i < stack->n; i++) {
-			const struct ctl_pam_rule *r = &stack->v[i];
+			const struct sb_pam_rule *r = &stack->v[i];
 			if (r->type != type)
 				continue;
 			len += (size_t)snprintf(buf + len, FILE_MAX - len, "%s %s %s",
-						ctl_pam_type_name(type), r->control, r->module);
+						sb_pam_type_name(type), r->control, r->module);
 			for (size_t k = 0; k < r->args.n; k++)
 				len += (size_t)snprintf(buf + len, FILE_MAX - len, " %s",
 							r->args.v[k]);
@@ -132,20 +132,19 @@ static void print_stack(const struct ctl_pam_stack *stack, char *buf)
 		}
 }
 
-static void assert_same_stacks(const struct ctl_pam_source *from, const char *service,
+static void assert_same_stacks(const struct sb_pam_source *from, const char *service,
 			       const char *text, const char *want)
 {
 	char stacks[2][FILE_MAX];
 	const char *const texts[] = { text, want };
 	for (size_t i = 0; i < 2; i++) {
-		struct ctl_pam_text all[] = { { service, texts[i] },
-					      from->n ? from->texts[0]
-						      : (struct ctl_pam_text){ 0 } };
-		struct ctl_pam_source one = { from->root, all, 1 + from->n };
-		struct ctl_pam_stack stack;
-		assert_int_equal(ctl_pam_load_from(&one, service, &stack), 0);
+		struct sb_pam_text all[] = { { service, texts[i] },
+					     from->n ? from->texts[0] : (struct sb_pam_text){ 0 } };
+		struct sb_pam_source one = { from->root, all, 1 + from->n };
+		struct sb_pam_stack stack;
+		assert_int_equal(sb_pam_load_from(&one, service, &stack), 0);
 		print_stack(&stack, stacks[i]);
-		ctl_pam_clear(&stack);
+		sb_pam_clear(&stack);
 	}
 	assert_string_equal(stacks[0], stacks[1]);
 }
@@ -174,11 +173,11 @@ struct head {
 	char *with, *without;
 };
 
-static struct ctl_pam_source make_source(int root, struct ctl_pam_text *text,
-					 const struct head *head, bool with)
+static struct sb_pam_source make_source(int root, struct sb_pam_text *text, const struct head *head,
+					bool with)
 {
-	*text = (struct ctl_pam_text){ head->name, with ? head->with : head->without };
-	return (struct ctl_pam_source){ root, text, head->name ? 1 : 0 };
+	*text = (struct sb_pam_text){ head->name, with ? head->with : head->without };
+	return (struct sb_pam_source){ root, text, head->name ? 1 : 0 };
 }
 
 /* In: as in the example. Once more: nothing. Out: byte by byte as it was. */
@@ -186,9 +185,9 @@ static void check_packaged(int root, const char *service, const struct head *hea
 			   const char *stock, bool as_example)
 {
 	char example[FILE_MAX];
-	struct ctl_pam_text texts[2];
-	const struct ctl_pam_source with = make_source(root, &texts[0], head, true);
-	const struct ctl_pam_source without = make_source(root, &texts[1], head, false);
+	struct sb_pam_text texts[2];
+	const struct sb_pam_source with = make_source(root, &texts[0], head, true);
+	const struct sb_pam_source without = make_source(root, &texts[1], head, false);
 	struct result in = put(&with, service, stock);
 	assert_changed(&in);
 	read_example(service, example);
@@ -213,7 +212,7 @@ static void check_packaged(int root, const char *service, const struct head *hea
 static struct head make_head(int root, const char *name)
 {
 	struct head head = { .name = name };
-	const struct ctl_pam_source from = { .root = root };
+	const struct sb_pam_source from = { .root = root };
 	if (!name)
 		return head;
 	head.without = take_stock(name);
@@ -319,7 +318,7 @@ static struct scratch make_host(void)
 static void test_places(void **state)
 {
 	struct scratch s = make_host();
-	const struct ctl_pam_source from = { .root = s.fd };
+	const struct sb_pam_source from = { .root = s.fd };
 	(void)state;
 	for (size_t i = 0; i < SB_ARRAY_SIZE(places); i++) {
 		struct result in = put(&from, "sshd", places[i].old);
@@ -387,7 +386,7 @@ static void test_what_is_not_understood(void **state)
 		  "go round the open line" },
 	};
 	struct scratch s = make_host();
-	const struct ctl_pam_source from = { .root = s.fd };
+	const struct sb_pam_source from = { .root = s.fd };
 	(void)state;
 	for (size_t i = 0; i < SB_ARRAY_SIZE(cases); i++) {
 		struct result result = put(&from, cases[i].service, cases[i].old);
@@ -401,7 +400,7 @@ static void test_what_is_not_understood(void **state)
 static void test_what_check_warns_of_is_passed_on(void **state)
 {
 	struct scratch s = make_host();
-	const struct ctl_pam_source from = { .root = s.fd };
+	const struct sb_pam_source from = { .root = s.fd };
 	(void)state;
 	struct result result = put(&from, "sshd", A C S "session requisite pam_x.so\n");
 	assert_changed(&result);
@@ -428,7 +427,7 @@ static void test_what_cannot_be_taken_out(void **state)
 		{ A C S CLOSE "@include nowhere\n", "no 'nowhere'" },
 	};
 	struct scratch s = make_host();
-	const struct ctl_pam_source from = { .root = s.fd };
+	const struct sb_pam_source from = { .root = s.fd };
 	(void)state;
 	for (size_t i = 0; i < SB_ARRAY_SIZE(cases); i++) {
 		struct result result = take(&from, "sshd", cases[i].old);
@@ -454,7 +453,7 @@ static void test_all_of_ours_are_taken_out(void **state)
 		{ A C S, NULL },
 	};
 	struct scratch s = make_host();
-	const struct ctl_pam_source from = { .root = s.fd };
+	const struct sb_pam_source from = { .root = s.fd };
 	(void)state;
 	for (size_t i = 0; i < SB_ARRAY_SIZE(cases); i++) {
 		struct result result = take(&from, "sshd", cases[i].old);

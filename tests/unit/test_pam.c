@@ -4,8 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "pam_control.h"
-#include "pam_stack.h"
+#include "sessbox/pam.h"
 
 /* ---- controls ---- */
 
@@ -15,14 +14,14 @@ static void test_controls(void **state)
 		const char *text;
 		int result, success, system_err, ignore;
 	} cases[] = {
-		{ "required", 0, CTL_PAM_OK, CTL_PAM_BAD, CTL_PAM_IGNORE },
-		{ "REQUISITE", 0, CTL_PAM_OK, CTL_PAM_DIE, CTL_PAM_IGNORE },
-		{ "sufficient", 0, CTL_PAM_DONE, CTL_PAM_IGNORE, CTL_PAM_IGNORE },
-		{ "optional", 0, CTL_PAM_OK, CTL_PAM_IGNORE, CTL_PAM_IGNORE },
-		{ "success=1 default=ignore", 0, 1, CTL_PAM_IGNORE, CTL_PAM_IGNORE },
-		{ "default=ignore success=1", 0, 1, CTL_PAM_IGNORE, CTL_PAM_IGNORE },
-		{ "success=ok", 0, CTL_PAM_OK, CTL_PAM_BAD, CTL_PAM_BAD },
-		{ "success=done system_err=reset default=12", 0, CTL_PAM_DONE, CTL_PAM_RESET, 12 },
+		{ "required", 0, SB_PAM_OK, SB_PAM_BAD, SB_PAM_IGNORE },
+		{ "REQUISITE", 0, SB_PAM_OK, SB_PAM_DIE, SB_PAM_IGNORE },
+		{ "sufficient", 0, SB_PAM_DONE, SB_PAM_IGNORE, SB_PAM_IGNORE },
+		{ "optional", 0, SB_PAM_OK, SB_PAM_IGNORE, SB_PAM_IGNORE },
+		{ "success=1 default=ignore", 0, 1, SB_PAM_IGNORE, SB_PAM_IGNORE },
+		{ "default=ignore success=1", 0, 1, SB_PAM_IGNORE, SB_PAM_IGNORE },
+		{ "success=ok", 0, SB_PAM_OK, SB_PAM_BAD, SB_PAM_BAD },
+		{ "success=done system_err=reset default=12", 0, SB_PAM_DONE, SB_PAM_RESET, 12 },
 		{ "requird", -EINVAL, 0, 0, 0 },
 		{ "success=0", -EINVAL, 0, 0, 0 },
 		{ "success=-1", -EINVAL, 0, 0, 0 },
@@ -33,14 +32,14 @@ static void test_controls(void **state)
 	};
 	(void)state;
 	for (size_t i = 0; i < SB_ARRAY_SIZE(cases); i++) {
-		int actions[CTL_PAM_RESULTS];
-		int r = ctl_pam_control(cases[i].text, actions);
+		int actions[SB_PAM_RESULTS];
+		int r = sb_pam_control(cases[i].text, actions);
 		if (r != cases[i].result)
 			fail_msg("'%s': %d", cases[i].text, r);
 		if (r < 0)
 			continue;
-		assert_int_equal(actions[CTL_PAM_SUCCESS], cases[i].success);
-		assert_int_equal(actions[CTL_PAM_SYSTEM_ERR], cases[i].system_err);
+		assert_int_equal(actions[SB_PAM_SUCCESS], cases[i].success);
+		assert_int_equal(actions[SB_PAM_SYSTEM_ERR], cases[i].system_err);
 		assert_int_equal(actions[25], cases[i].ignore);
 	}
 }
@@ -48,14 +47,14 @@ static void test_controls(void **state)
 /* ---- reading ---- */
 
 /* "auth/1 pam_x.so a b" for each rule, with its level. */
-static void assert_rules(const struct ctl_pam_stack *stack, const char *want)
+static void assert_rules(const struct sb_pam_stack *stack, const char *want)
 {
 	char got[4096] = "";
 	size_t len = 0;
 	for (size_t i = 0; i < stack->n; i++) {
-		const struct ctl_pam_rule *r = &stack->v[i];
+		const struct sb_pam_rule *r = &stack->v[i];
 		len += (size_t)snprintf(got + len, sizeof(got) - len, "%s%s/%d %s",
-					r->may_be_gone ? "-" : "", ctl_pam_type_name(r->type),
+					r->may_be_gone ? "-" : "", sb_pam_type_name(r->type),
 					r->level, r->module);
 		for (size_t k = 0; k < r->args.n; k++)
 			len += (size_t)snprintf(got + len, sizeof(got) - len, " <%s>",
@@ -68,7 +67,7 @@ static void assert_rules(const struct ctl_pam_stack *stack, const char *want)
 static void test_lines(void **state)
 {
 	struct scratch s = make_pam_tree();
-	struct ctl_pam_stack stack;
+	struct sb_pam_stack stack;
 	(void)state;
 	put_text(s.fd, "etc/pam.d/x",
 		 "# a comment\n\n"
@@ -77,7 +76,7 @@ static void test_lines(void **state)
 		 "-session optional pam_c.so [a b \\] c] d\n"
 		 "account required \\\n  pam_d.so \\\n  last\n"
 		 "password required pam_e.so");
-	assert_int_equal(ctl_pam_load(s.fd, "x", &stack), 0);
+	assert_int_equal(sb_pam_load(s.fd, "x", &stack), 0);
 	assert_rules(&stack, "auth/0 pam_a.so <one> <two>\n"
 			     "auth/0 pam_b.so\n"
 			     "-session/0 pam_c.so <a b ] c> <d>\n"
@@ -86,14 +85,14 @@ static void test_lines(void **state)
 	assert_int_equal(stack.v[0].line, 3);
 	assert_string_equal(stack.v[0].file, "/etc/pam.d/x");
 	assert_string_equal(stack.v[1].control, "success=1 default=ignore");
-	ctl_pam_clear(&stack);
+	sb_pam_clear(&stack);
 	drop_scratch(&s);
 }
 
 static void test_includes(void **state)
 {
 	struct scratch s = make_pam_tree();
-	struct ctl_pam_stack stack;
+	struct sb_pam_stack stack;
 	(void)state;
 	put_text(s.fd, "etc/pam.d/x",
 		 "auth include common\n"
@@ -103,27 +102,27 @@ static void test_includes(void **state)
 	put_text(s.fd, "etc/pam.d/common", "auth required pam_a.so\nsession required pam_s.so\n");
 	put_text(s.fd, "etc/pam.d/all", "account required pam_b.so\n@include vendor\n");
 	put_text(s.fd, "usr/lib/pam.d/vendor", "session required pam_v.so\n");
-	assert_int_equal(ctl_pam_load(s.fd, "x", &stack), 0);
+	assert_int_equal(sb_pam_load(s.fd, "x", &stack), 0);
 	assert_rules(&stack, "auth/0 pam_a.so\naccount/0 pam_b.so\nsession/0 pam_v.so\n"
 			     "session/0 common\nsession/1 pam_s.so\nsession/0 pam_last.so\n");
 	assert_true(stack.v[3].is_substack);
 	assert_string_equal(stack.v[2].file, "/usr/lib/pam.d/vendor");
-	ctl_pam_clear(&stack);
+	sb_pam_clear(&stack);
 	drop_scratch(&s);
 }
 
 static void test_admins_file_hides_the_vendors(void **state)
 {
 	struct scratch s = make_pam_tree();
-	struct ctl_pam_stack stack;
+	struct sb_pam_stack stack;
 	(void)state;
 	put_text(s.fd, "etc/pam.d/x", "auth required pam_a.so\n");
 	put_text(s.fd, "usr/lib/pam.d/x", "auth required pam_b.so\n");
-	assert_int_equal(ctl_pam_load(s.fd, "x", &stack), 0);
+	assert_int_equal(sb_pam_load(s.fd, "x", &stack), 0);
 	assert_rules(&stack, "auth/0 pam_a.so\n");
-	ctl_pam_clear(&stack);
-	assert_int_equal(ctl_pam_load(s.fd, "y", &stack), -ENOENT);
-	ctl_pam_clear(&stack);
+	sb_pam_clear(&stack);
+	assert_int_equal(sb_pam_load(s.fd, "y", &stack), -ENOENT);
+	sb_pam_clear(&stack);
 	drop_scratch(&s);
 }
 
@@ -147,12 +146,12 @@ static void test_what_libpam_refuses(void **state)
 	(void)state;
 	for (size_t i = 0; i < SB_ARRAY_SIZE(cases); i++) {
 		struct scratch s = make_pam_tree();
-		struct ctl_pam_stack stack;
+		struct sb_pam_stack stack;
 		put_text(s.fd, "etc/pam.d/x", cases[i].text);
-		assert_int_equal(ctl_pam_load(s.fd, "x", &stack), -EINVAL);
+		assert_int_equal(sb_pam_load(s.fd, "x", &stack), -EINVAL);
 		if (!strstr(stack.problem, cases[i].problem))
 			fail_msg("no '%s' in '%s'", cases[i].problem, stack.problem);
-		ctl_pam_clear(&stack);
+		sb_pam_clear(&stack);
 		drop_scratch(&s);
 	}
 }
@@ -190,19 +189,19 @@ static void test_skippers(void **state)
 	(void)state;
 	for (size_t i = 0; i < SB_ARRAY_SIZE(cases); i++) {
 		struct scratch s = make_pam_tree();
-		struct ctl_pam_stack stack;
+		struct sb_pam_stack stack;
 		char text[512];
 		snprintf(text, sizeof(text), "%sauth required pam_ours.so\n", cases[i].before);
 		put_text(s.fd, "etc/pam.d/x", text);
 		put_text(s.fd, "etc/pam.d/sub",
 			 "auth sufficient pam_sub.so\nauth required pam_more.so\n");
 		put_text(s.fd, "etc/pam.d/jump", "auth [success=5 default=ignore] pam_j.so\n");
-		assert_int_equal(ctl_pam_load(s.fd, "x", &stack), 0);
-		const struct ctl_pam_rule *who = ctl_pam_skipper(&stack, stack.n - 1);
+		assert_int_equal(sb_pam_load(s.fd, "x", &stack), 0);
+		const struct sb_pam_rule *who = sb_pam_skipper(&stack, stack.n - 1);
 		const char *name = who ? who->module : "nobody";
 		if (strcmp(name, cases[i].who ? cases[i].who : "nobody") != 0)
 			fail_msg("case %zu: %s skips", i, name);
-		ctl_pam_clear(&stack);
+		sb_pam_clear(&stack);
 		drop_scratch(&s);
 	}
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "pam_stack.h"
+#include "sessbox/pam.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -10,41 +9,45 @@
 #include <strings.h>
 #include <sys/mman.h>
 
-#include "pam_control.h"
 #include "sessbox/io.h"
 
 #define DEPTH_MAX 16 /* of includes and substacks; libpam's is 32 and 16 */
-#define ANY_TYPE CTL_PAM_TYPES
+#define ANY_TYPE SB_PAM_TYPES
 #define BLANKS " \t\n"
 
 static const char *const type_names[] = {
-	[CTL_PAM_AUTH] = "auth",
-	[CTL_PAM_ACCOUNT] = "account",
-	[CTL_PAM_SESSION] = "session",
-	[CTL_PAM_PASSWORD] = "password",
+	[SB_PAM_AUTH] = "auth",
+	[SB_PAM_ACCOUNT] = "account",
+	[SB_PAM_SESSION] = "session",
+	[SB_PAM_PASSWORD] = "password",
 };
 
 /* Vendors' files are in the second; the admin's in the first take their place. */
 static const char *const directories[] = { "etc/pam.d", "usr/lib/pam.d" };
 
-const char *ctl_pam_type_name(enum ctl_pam_type type)
+const char *sb_pam_type_name(enum sb_pam_type type)
 {
 	return type_names[type];
 }
 
+bool sb_pam_is_ours(const struct sb_pam_rule *rule)
+{
+	return !rule->is_substack && strcmp(rule->module, SB_PAM_MODULE) == 0;
+}
+
 /* A file being read, and what called for it. */
 struct reader {
-	const struct ctl_pam_source *source;
-	struct ctl_pam_stack *stack;
+	const struct sb_pam_source *source;
+	struct sb_pam_stack *stack;
 	const char *file;
 	unsigned int line;
-	unsigned int from, to;	/* in the service's own file */
-	enum ctl_pam_type only; /* ANY_TYPE, or that of an include */
+	unsigned int from, to; /* in the service's own file */
+	enum sb_pam_type only; /* ANY_TYPE, or that of an include */
 	int level;
 	int depth;
 };
 
-static int read_named(const struct reader *from, const char *name, enum ctl_pam_type only,
+static int read_named(const struct reader *from, const char *name, enum sb_pam_type only,
 		      int level);
 
 static int __attribute__((format(printf, 2, 3))) fail(const struct reader *r, const char *fmt, ...)
@@ -84,39 +87,39 @@ static char *next_word(char **at)
 	return word;
 }
 
-static enum ctl_pam_type find_type(const char *word)
+static enum sb_pam_type find_type(const char *word)
 {
-	enum ctl_pam_type type = CTL_PAM_AUTH;
-	while (type < CTL_PAM_TYPES && strcasecmp(type_names[type], word) != 0)
+	enum sb_pam_type type = SB_PAM_AUTH;
+	while (type < SB_PAM_TYPES && strcasecmp(type_names[type], word) != 0)
 		type++;
 	return type;
 }
 
-static struct ctl_pam_rule *add_rule(const struct reader *r, enum ctl_pam_type type,
-				     const char *module)
+static struct sb_pam_rule *add_rule(const struct reader *r, enum sb_pam_type type,
+				    const char *module)
 {
-	struct ctl_pam_stack *stack = r->stack;
+	struct sb_pam_stack *stack = r->stack;
 	const char *slash = strrchr(module, '/');
-	struct ctl_pam_rule *v = reallocarray(stack->v, stack->n + 1, sizeof(*v));
+	struct sb_pam_rule *v = reallocarray(stack->v, stack->n + 1, sizeof(*v));
 	if (!v)
 		return NULL;
 	stack->v = v;
-	v[stack->n] = (struct ctl_pam_rule){ .type = type,
-					     .level = r->level,
-					     .line = r->line,
-					     .from = r->from,
-					     .to = r->to,
-					     .is_own = r->depth == 1 };
-	struct ctl_pam_rule *rule = &v[stack->n++];
+	v[stack->n] = (struct sb_pam_rule){ .type = type,
+					    .level = r->level,
+					    .line = r->line,
+					    .from = r->from,
+					    .to = r->to,
+					    .is_own = r->depth == 1 };
+	struct sb_pam_rule *rule = &v[stack->n++];
 	rule->module = strdup(slash ? slash + 1 : module);
 	rule->file = strdup(r->file);
 	return rule->module && rule->file ? rule : NULL;
 }
 
-static int read_module(const struct reader *r, struct ctl_pam_rule *rule, const char *control,
+static int read_module(const struct reader *r, struct sb_pam_rule *rule, const char *control,
 		       char *rest)
 {
-	if (ctl_pam_control(control, rule->actions) < 0)
+	if (sb_pam_control(control, rule->actions) < 0)
 		return fail(r, "'%s' is no control", control);
 	snprintf(rule->control, sizeof(rule->control), "%s", control);
 	for (char *word; (word = next_word(&rest));)
@@ -126,12 +129,12 @@ static int read_module(const struct reader *r, struct ctl_pam_rule *rule, const 
 }
 
 /* "TYPE include NAME" and "TYPE substack NAME". */
-static int read_include(const struct reader *r, enum ctl_pam_type type, bool substack,
+static int read_include(const struct reader *r, enum sb_pam_type type, bool substack,
 			const char *name)
 {
 	if (!substack)
 		return read_named(r, name, type, r->level);
-	struct ctl_pam_rule *head = add_rule(r, type, name);
+	struct sb_pam_rule *head = add_rule(r, type, name);
 	if (!head)
 		return -ENOMEM;
 	head->is_substack = true;
@@ -148,10 +151,10 @@ static int read_line(const struct reader *r, char *line)
 		return name ? read_named(r, name, r->only, r->level) : fail(r, "@include what?");
 	}
 	bool may_be_gone = *word == '-';
-	enum ctl_pam_type type = find_type(word + may_be_gone);
+	enum sb_pam_type type = find_type(word + may_be_gone);
 	if (*word == '\r')
 		return fail(r, "a carriage return: the file needs Unix line ends");
-	if (type == CTL_PAM_TYPES)
+	if (type == SB_PAM_TYPES)
 		return fail(r, "'%s' is no type of module", word);
 	if (r->only != ANY_TYPE && r->only != type)
 		return 0;
@@ -162,7 +165,7 @@ static int read_line(const struct reader *r, char *line)
 	bool substack = strcasecmp(control, "substack") == 0;
 	if (substack || strcasecmp(control, "include") == 0)
 		return read_include(r, type, substack, name);
-	struct ctl_pam_rule *rule = add_rule(r, type, name);
+	struct sb_pam_rule *rule = add_rule(r, type, name);
 	if (!rule)
 		return -ENOMEM;
 	rule->may_be_gone = may_be_gone;
@@ -206,7 +209,7 @@ static int read_lines(struct reader *r, FILE *in)
 	return e == 0 && whole[0] ? read_whole(r, first, whole) : e;
 }
 
-static FILE *open_text(const struct ctl_pam_text *text)
+static FILE *open_text(const struct sb_pam_text *text)
 {
 	cleanup_fd int fd = memfd_create("pam.d", MFD_CLOEXEC);
 	if (fd < 0 || sb_write_all(fd, text->text, strlen(text->text)) < 0 ||
@@ -218,7 +221,7 @@ static FILE *open_text(const struct ctl_pam_text *text)
 	return file;
 }
 
-static FILE *open_named(const struct ctl_pam_source *source, const char *name, char *path,
+static FILE *open_named(const struct sb_pam_source *source, const char *name, char *path,
 			size_t size)
 {
 	for (size_t i = 0; i < source->n; i++) {
@@ -242,8 +245,7 @@ static FILE *open_named(const struct ctl_pam_source *source, const char *name, c
 	return NULL;
 }
 
-static int read_named(const struct reader *from, const char *name, enum ctl_pam_type only,
-		      int level)
+static int read_named(const struct reader *from, const char *name, enum sb_pam_type only, int level)
 {
 	char path[512];
 	cleanup_file FILE *in = open_named(from->source, name, path, sizeof(path));
@@ -262,21 +264,21 @@ static int read_named(const struct reader *from, const char *name, enum ctl_pam_
 	return read_lines(&r, in);
 }
 
-int ctl_pam_load_from(const struct ctl_pam_source *from, const char *service,
-		      struct ctl_pam_stack *ret)
+int sb_pam_load_from(const struct sb_pam_source *from, const char *service,
+		     struct sb_pam_stack *ret)
 {
-	*ret = (struct ctl_pam_stack){ 0 };
+	*ret = (struct sb_pam_stack){ 0 };
 	const struct reader start = { .source = from, .stack = ret, .only = ANY_TYPE };
 	return read_named(&start, service, ANY_TYPE, 0);
 }
 
-int ctl_pam_load(int root, const char *service, struct ctl_pam_stack *ret)
+int sb_pam_load(int root, const char *service, struct sb_pam_stack *ret)
 {
-	const struct ctl_pam_source from = { .root = root };
-	return ctl_pam_load_from(&from, service, ret);
+	const struct sb_pam_source from = { .root = root };
+	return sb_pam_load_from(&from, service, ret);
 }
 
-void ctl_pam_clear(struct ctl_pam_stack *stack)
+void sb_pam_clear(struct sb_pam_stack *stack)
 {
 	for (size_t i = 0; i < stack->n; i++) {
 		free(stack->v[i].module);

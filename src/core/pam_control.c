@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "pam_control.h"
+#include "sessbox/pam.h"
 
 #include <errno.h>
 #include <stdint.h>
@@ -9,7 +9,7 @@
 #include "sessbox/parse.h"
 
 /* In the order of their numbers in <security/_pam_types.h>. */
-static const char *const results[CTL_PAM_RESULTS] = {
+static const char *const results[SB_PAM_RESULTS] = {
 	"success",
 	"open_err",
 	"symbol_err",
@@ -46,10 +46,10 @@ static const char *const results[CTL_PAM_RESULTS] = {
 
 static const struct {
 	const char *name;
-	enum ctl_pam_action action;
+	enum sb_pam_action action;
 } actions_by_name[] = {
-	{ "ignore", CTL_PAM_IGNORE }, { "ok", CTL_PAM_OK },   { "done", CTL_PAM_DONE },
-	{ "bad", CTL_PAM_BAD },	      { "die", CTL_PAM_DIE }, { "reset", CTL_PAM_RESET },
+	{ "ignore", SB_PAM_IGNORE }, { "ok", SB_PAM_OK },   { "done", SB_PAM_DONE },
+	{ "bad", SB_PAM_BAD },	     { "die", SB_PAM_DIE }, { "reset", SB_PAM_RESET },
 };
 
 /* The four words, in the long form that pam.conf(5) gives for each. */
@@ -80,7 +80,7 @@ static int parse_action(const char *text, int *ret)
 /* What has no action of its own yet. */
 static void set_default(int *actions, bool *given, int action)
 {
-	for (size_t i = 0; i < CTL_PAM_RESULTS; i++)
+	for (size_t i = 0; i < SB_PAM_RESULTS; i++)
 		if (!given[i])
 			actions[i] = action;
 }
@@ -95,7 +95,7 @@ static int set_one(const char *pair, const char *value, int *actions, bool *give
 		set_default(actions, given, action);
 		return 0;
 	}
-	for (size_t i = 0; i < CTL_PAM_RESULTS; i++) {
+	for (size_t i = 0; i < SB_PAM_RESULTS; i++) {
 		if (strncasecmp(results[i], pair, len) != 0 || results[i][len])
 			continue;
 		actions[i] = action;
@@ -107,12 +107,12 @@ static int set_one(const char *pair, const char *value, int *actions, bool *give
 
 static int parse_pairs(const char *text, int *actions)
 {
-	bool given[CTL_PAM_RESULTS] = { false };
+	bool given[SB_PAM_RESULTS] = { false };
 	char copy[512], *save = NULL;
 	if (sb_copy(copy, sizeof(copy), text) < 0)
 		return -EINVAL;
-	for (size_t i = 0; i < CTL_PAM_RESULTS; i++)
-		actions[i] = CTL_PAM_BAD;
+	for (size_t i = 0; i < SB_PAM_RESULTS; i++)
+		actions[i] = SB_PAM_BAD;
 	for (char *pair = strtok_r(copy, " \t", &save); pair; pair = strtok_r(NULL, " \t", &save)) {
 		char *equals = strchr(pair, '=');
 		if (!equals || set_one(pair, equals + 1, actions, given) < 0)
@@ -121,7 +121,7 @@ static int parse_pairs(const char *text, int *actions)
 	return 0;
 }
 
-int ctl_pam_control(const char *text, int actions[CTL_PAM_RESULTS])
+int sb_pam_control(const char *text, int actions[SB_PAM_RESULTS])
 {
 	for (size_t i = 0; i < SB_ARRAY_SIZE(words); i++)
 		if (strcasecmp(words[i].name, text) == 0)
