@@ -57,6 +57,9 @@ struct sb_pam_rule {
 struct sb_pam_stack {
 	struct sb_pam_rule *v; /* in order; the types mixed */
 	size_t n;
+	/* The first line of the service's own file that ends with a backslash, be it a comment or
+	 * one with blanks behind that: not all versions of libpam read these the same. 0 = none. */
+	unsigned int continued;
 	char problem[256]; /* why libpam would not take it, "" = nothing */
 };
 

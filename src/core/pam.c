@@ -182,6 +182,16 @@ static int read_whole(struct reader *r, unsigned int first, char *line)
 	return read_line(r, line);
 }
 
+/* Where a line ends with a backslash, in some way. */
+static void note_continued(const struct reader *r, const char *line)
+{
+	size_t len = strlen(line);
+	while (len > 0 && strchr(" \t\r\n", line[len - 1]))
+		len--;
+	if (r->depth == 1 && !r->stack->continued && len > 0 && line[len - 1] == '\\')
+		r->stack->continued = r->line;
+}
+
 /* A line ends at "#"; a "\" at its end is followed by the next one. */
 static int read_lines(struct reader *r, FILE *in)
 {
@@ -192,6 +202,7 @@ static int read_lines(struct reader *r, FILE *in)
 	int e = 0;
 	while (e == 0 && getline(&line, &size, in) > 0) {
 		r->line++;
+		note_continued(r, line);
 		line[strcspn(line, "#\n")] = '\0';
 		size_t len = strlen(line), used = strlen(whole);
 		bool goes_on = len > 0 && line[len - 1] == '\\';

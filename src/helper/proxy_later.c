@@ -12,6 +12,7 @@
 #include "helper.h"
 #include "proxy.h"
 #include "sessbox/io.h"
+#include "sessbox/pam.h"
 #include "sessbox/service.h"
 #include "sessbox/str.h"
 
@@ -33,61 +34,57 @@ static bool is_one_of(const char *word, const char *const *list)
 }
 
 /* Has an open line's arguments what contains by the configuration that is asked here? */
-static bool opens(char **save)
+static bool opens(const struct sb_strv *args)
 {
-	bool open = false;
-	for (const char *word; (word = strtok_r(NULL, " \t", save));) {
-		if (strncmp(word, "conf=", strlen("conf=")) == 0)
+	for (size_t i = 0; i < args->n; i++)
+		if (strncmp(args->v[i], "conf=", strlen("conf=")) == 0)
 			return false;
-		open = open || strcmp(word, "open") == 0;
-	}
-	return open;
-}
-
-/* Is the next line a part of it? Also of a comment: then it is no line of its own either. */
-static bool continues(const char *line)
-{
-	size_t len = strlen(line);
-	while (len && strchr(" \t\r", line[len - 1]))
-		len--;
-	return len && line[len - 1] == '\\';
+	return sb_strv_has(args, "open");
 }
 
 /*
- * A line of a PAM file: 1 = ours, "session required pam_sessbox.so open ..."; 0 = none that
- * matters; -EPERM = it may end the session's lines before ours had its turn, jump over it, or be
- * more than this line.
+ * A line of the service's own file: 1 = ours, "session required pam_sessbox.so open ..."; 0 = none
+ * that matters; -EPERM = it may end the session's lines before ours had its turn, or jump over it.
  */
-static int judge_line(char *line)
+static int judge_rule(const struct sb_pam_rule *rule)
 {
-	if (continues(line))
-		return -EPERM;
-	static const char *const goes_on[] = { "required", "requisite", "optional",
-					       "include",  "substack",	NULL };
-	line[strcspn(line, "#")] = '\0';
-	char *save = NULL, *type = strtok_r(line, " \t", &save),
-	     *control = strtok_r(NULL, " \t", &save), *module = strtok_r(NULL, " \t", &save);
-	if (!type || strcasecmp(type + (*type == '-'), "session") != 0)
+	static const char *const goes_on[] = { "required", "requisite", "optional", NULL };
+	if (rule->type != SB_PAM_SESSION || !rule->is_own || rule->is_substack)
 		return 0;
-	if (!module || !is_one_of(control, goes_on))
+	if (!is_one_of(rule->control, goes_on))
 		return -EPERM;
-	bool ours = strcmp(type, "session") == 0 && control[0] == 'r' &&
-		    strcmp(basename(module), "pam_sessbox.so") == 0;
-	return ours && opens(&save);
+	return !rule->may_be_gone && rule->control[0] == 'r' && sb_pam_is_ours(rule) &&
+	       opens(&rule->args);
 }
 
-/* Has the service's file that line? What it includes is not looked at. */
+/* Goes no line up to it on in the next one, and can none go round it, of what is included, too? */
+static bool is_sure(const struct sb_pam_stack *stack, size_t ours)
+{
+	bool continued = stack->continued && stack->continued <= stack->v[ours].to;
+	return !continued && !sb_pam_skipper(stack, ours);
+}
+
+static bool has_open_rule(const struct sb_pam_stack *stack)
+{
+	for (size_t i = 0; i < stack->n; i++) {
+		int r = judge_rule(&stack->v[i]);
+		if (r != 0)
+			return r > 0 && is_sure(stack, i);
+	}
+	return false;
+}
+
+/* Has the service's own file that line? What cannot be read has none. */
 static bool has_open_line(const char *service)
 {
-	char path[64], text[16384], *save = NULL;
+	char path[64], text[16384];
+	const struct sb_pam_text own = { service, text };
+	cleanup_fd int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	const struct sb_pam_source from = { root, &own, 1 };
+	cleanup_pam struct sb_pam_stack stack = { 0 };
 	snprintf(path, sizeof(path), "/etc/pam.d/%s", service);
-	int r = 0;
-	if (sb_read_file(AT_FDCWD, path, text, sizeof(text)) < 0)
-		return false;
-	for (char *line = strtok_r(text, "\n", &save); line && r == 0;
-	     line = strtok_r(NULL, "\n", &save))
-		r = judge_line(line);
-	return r == 1;
+	return root >= 0 && sb_read_file(AT_FDCWD, path, text, sizeof(text)) >= 0 &&
+	       sb_pam_load_from(&from, service, &stack) == 0 && has_open_rule(&stack);
 }
 
 /* A class may be for some services alone, and say there that he is not contained. */

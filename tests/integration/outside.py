@@ -937,14 +937,20 @@ def a_line_that_does_not_contain_is_none():
                'session [success=1 default=ignore] pam_permit.so\n' + OPEN, '-session sufficient pam_permit.so\n' + OPEN,
                'session \\\n [success=1 default=ignore] pam_permit.so\n' + OPEN,
                'session optional pam_permit.so \\\n' + OPEN, 'session optional pam_permit.so \\ \n' + OPEN,
-               OPEN + ' conf=/etc/security/other', OPEN + ' \\\nconf=/etc/security/other']
+               OPEN + ' conf=/etc/security/other', OPEN + ' \\\nconf=/etc/security/other',
+               OPEN + ' [conf=/etc/security/other]', '# a comment \\\n' + OPEN, 'session include round\n' + OPEN,
+               '@include round\n' + OPEN, '@include nowhere\n' + OPEN, 'sesion required pam_permit.so\n' + OPEN,
+               'session [success=ok default=ignore] pam_permit.so\n' + OPEN]
+    box.replace(services.PAM_DIR / 'round', 'session sufficient pam_permit.so\n')
     with broker(), nothing_left_behind(), box.session('alice') as alice:
         for lines in refused:
             with atd_has(lines):
                 done = alice('at now + 1 day', stdin='true\n')
                 assert done.rc == 1 and 'tell the administrator' in done.err, (lines, done)
-        with atd_has('session optional pam_permit.so\n' + OPEN):
-            assert alice('at now + 1 day', stdin='true\n').rc == 0
+        for lines in (OPEN, 'session optional pam_permit.so\n' + OPEN, 'session substack round\n' + OPEN):
+            with atd_has(lines):
+                assert alice('at now + 1 day', stdin='true\n').rc == 0, lines
+    (services.PAM_DIR / 'round').unlink()
 
 
 @case(25)

@@ -89,6 +89,37 @@ static void test_lines(void **state)
 	drop_scratch(&s);
 }
 
+/* Whoever decides by what was read has to know where versions of libpam differ. */
+static void test_continued_lines(void **state)
+{
+	static const struct {
+		const char *text;
+		unsigned int line;
+	} cases[] = {
+		{ "auth required pam_a.so\n", 0 },
+		{ "auth required pam_a\\b.so\n", 0 },
+		{ "auth required \\\n pam_a.so\n", 1 },
+		{ "auth required pam_a.so\nauth required pam_b.so \\", 2 },
+		{ "auth required pam_a.so \\ \t\n", 1 },
+		{ "auth required pam_a.so \\\r\n", 1 },
+		{ "\n# a comment \\\nauth required pam_a.so\n", 2 },
+		{ "auth required pam_a.so # \\\n", 1 },
+		{ "@include common\n", 0 },
+	};
+	(void)state;
+	for (size_t i = 0; i < SB_ARRAY_SIZE(cases); i++) {
+		struct scratch s = make_pam_tree();
+		struct sb_pam_stack stack;
+		put_text(s.fd, "etc/pam.d/x", cases[i].text);
+		put_text(s.fd, "etc/pam.d/common", "auth required \\\n pam_c.so\n");
+		assert_int_equal(sb_pam_load(s.fd, "x", &stack), 0);
+		if (stack.continued != cases[i].line)
+			fail_msg("case %zu: %u", i, stack.continued);
+		sb_pam_clear(&stack);
+		drop_scratch(&s);
+	}
+}
+
 static void test_includes(void **state)
 {
 	struct scratch s = make_pam_tree();
@@ -211,6 +242,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_controls),
 		cmocka_unit_test(test_lines),
+		cmocka_unit_test(test_continued_lines),
 		cmocka_unit_test(test_includes),
 		cmocka_unit_test(test_admins_file_hides_the_vendors),
 		cmocka_unit_test(test_what_libpam_refuses),
