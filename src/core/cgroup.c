@@ -27,76 +27,11 @@ size_t sb_cgroup_shown(const struct sb_cgroup *cg, const char **names, size_t ma
 	return n;
 }
 
-/*
- * Names of classes have letters, digits and ._-@+, which mean nothing to cgroupfs; behind "c-" they
- * are no file of a controller's either. Anything else would be written as \x2f.
- */
-static void print_class(char *buf, size_t size, const char *budget)
-{
-	static const char plain[] = "abcdefghijklmnopqrstuvwxyz0123456789._-@+";
-	size_t len = (size_t)snprintf(buf, size, "c-");
-	for (; *budget && len + sizeof("\\x00") <= size; budget++)
-		len += (size_t)snprintf(buf + len, size - len,
-					strchr(plain, *budget) ? "%c" : "\\x%02x",
-					(unsigned char)*budget);
-}
-
-void sb_cgroup_tenant(char *buf, uid_t uid, const char *budget)
-{
-	char class[SB_CGROUP_NAME_MAX - sizeof("/u4294967295") + 1];
-	if (budget) {
-		print_class(class, sizeof(class), budget);
-		snprintf(buf, SB_CGROUP_NAME_MAX, "%s/u%u", class, (unsigned int)uid);
-	} else {
-		snprintf(buf, SB_CGROUP_NAME_MAX, "u%u", (unsigned int)uid);
-	}
-}
-
-bool sb_cgroup_above(const char *group, char *buf)
-{
-	const char *slash = strchr(group, '/');
-	if (slash)
-		snprintf(buf, SB_CGROUP_NAME_MAX, "%.*s", (int)(slash - group), group);
-	return slash;
-}
-
-void sb_cgroup_rescue(char *buf, uid_t uid)
-{
-	snprintf(buf, SB_CGROUP_NAME_MAX, "r%u", (unsigned int)uid);
-}
-
-void sb_cgroup_outside(char *buf, uid_t uid)
-{
-	snprintf(buf, SB_CGROUP_NAME_MAX, "o%u", (unsigned int)uid);
-}
-
-/* One name, and not one of cgroupfs' own directories or ours that start with a dot. */
-static bool is_name(const char *name)
-{
-	return name[0] && name[0] != '.' && !strchr(name, '/');
-}
-
-static bool is_group(const char *group)
-{
-	char class[SB_CGROUP_NAME_MAX];
-	if (strlen(group) >= sizeof(class))
-		return false;
-	if (!sb_cgroup_above(group, class))
-		return is_name(group);
-	return strncmp(class, "c-", 2) == 0 && is_name(strchr(group, '/') + 1);
-}
-
 static int check_group(const char *group, struct sb_err *err)
 {
-	return is_group(group) ? 0 : sb_fail_plain(err, EINVAL, "'%s' is no cgroup name", group);
-}
-
-int sb_hierarchy_group(const struct sb_hierarchy *h, const char *group)
-{
-	if (!is_group(group))
-		return -EINVAL;
-	int dir = openat(h->base, group, SB_DIR_FLAGS);
-	return dir < 0 ? -errno : dir;
+	return sb_cgroup_is_group(group)
+		       ? 0
+		       : sb_fail_plain(err, EINVAL, "'%s' is no cgroup name", group);
 }
 
 /* One system call: a login opens such a file in each hierarchy. */
@@ -106,7 +41,7 @@ static int open_file(const struct sb_hierarchy *h, const char *group, const char
 	struct open_how how = { .flags = (uint64_t)flags | O_CLOEXEC,
 				.resolve =
 					RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV };
-	if (!is_group(group))
+	if (!sb_cgroup_is_group(group))
 		return -EINVAL;
 	int r = sb_format(path, sizeof(path), "%s/%s", group, file);
 	if (r < 0)
@@ -219,7 +154,7 @@ int sb_cgroup_destroy(struct sb_cgroup *cg, const char *group, int64_t deadline,
 
 bool sb_cgroup_exists(const struct sb_cgroup *cg, const char *group)
 {
-	for (size_t i = 0; i < cg->n && is_group(group); i++)
+	for (size_t i = 0; i < cg->n && sb_cgroup_is_group(group); i++)
 		if (faccessat(cg->list[i].base, group, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
 			return true;
 	return false;

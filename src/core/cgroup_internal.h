@@ -98,6 +98,9 @@ struct sb_cgroup_ops {
 extern const struct sb_cgroup_ops sb_cgroup_v1;
 extern const struct sb_cgroup_ops sb_cgroup_v2;
 
+/* Is it the name of a group that could be ours? */
+bool sb_cgroup_is_group(const char *group);
+
 /* Opens a group's directory in one hierarchy: a descriptor or a negative errno. */
 int sb_hierarchy_group(const struct sb_hierarchy *h, const char *group);
 

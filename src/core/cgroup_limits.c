@@ -7,48 +7,6 @@
 #include "sessbox/parse.h"
 #include "sessbox/str.h"
 
-/* Above the kernel's largest number of processes (pid_max) pids.max is EINVAL. */
-#define TASKS_LIMIT ((uint64_t)4194304)
-/* The kernel refuses less than a millisecond in each period. */
-#define QUOTA_MIN 1000
-#define USEC_PER_SEC 1000000
-
-uint64_t sb_cgroup_quota(uint64_t per_second)
-{
-	uint64_t part = USEC_PER_SEC / SB_CPU_PERIOD;
-	uint64_t quota = per_second / part + (per_second % part > 0);
-	return quota < QUOTA_MIN ? QUOTA_MIN : quota;
-}
-
-uint64_t sb_cgroup_per_second(uint64_t quota, uint64_t period)
-{
-	uint64_t whole;
-	if (__builtin_mul_overflow(quota / period, (uint64_t)USEC_PER_SEC, &whole))
-		return SB_INFINITY;
-	return whole + quota % period * USEC_PER_SEC / period;
-}
-
-int sb_limit_write_max(int dir, const struct sb_cgroup_limit *row, const void *value,
-		       const struct sb_limits *limits)
-{
-	(void)limits;
-	return sb_cgroup_write_number(dir, row->file, "max", *(const uint64_t *)value);
-}
-
-int sb_limit_read_max(int dir, const struct sb_cgroup_limit *row, void *ret)
-{
-	return sb_cgroup_read_number(dir, row->file, "max", ret);
-}
-
-int sb_limit_write_tasks(int dir, const struct sb_cgroup_limit *row, const void *value,
-			 const struct sb_limits *limits)
-{
-	uint64_t tasks = *(const uint64_t *)value;
-	(void)limits;
-	return sb_cgroup_write_number(dir, row->file, "max",
-				      tasks > TASKS_LIMIT ? SB_INFINITY : tasks);
-}
-
 /* A group's directory in the hierarchy at hand, kept while rows of one controller follow. */
 struct view {
 	const struct sb_hierarchy *h;
