@@ -19,8 +19,8 @@ void ctl_check_exim(const struct ctl_host *host, const char *unit, const char *t
 		    struct ctl_findings *findings);
 
 /*
- * A program that `where` names for delivery to each user, as the user. instead, or NULL: how to do
- * without it; without that it has to be removed.
+ * check_filter.c: a program that `where` names for delivery to each user, as the user. instead, or
+ * NULL: how to do without it; without that it has to be removed.
  */
 void ctl_check_mail_program(const struct ctl_host *host, const char *where, const char *command,
 			    const char *instead, struct ctl_findings *findings);

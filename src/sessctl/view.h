@@ -79,7 +79,7 @@ struct ctl_membership ctl_session_membership(const struct ctl_user *user,
 /* view_self.c: the ordinary user's share of ctl_users_load. */
 int ctl_self_load(struct ctl_users *ret, struct sb_err *err);
 
-/* view.c, for view_self.c: appends, or NULL. */
+/* view_users.c, for the two: appends, or NULL. */
 struct ctl_user *ctl_users_add(struct ctl_users *users, uid_t uid);
 struct ctl_session *ctl_user_add_session(struct ctl_user *user,
 					 const struct sb_session_record *rec);
