@@ -89,24 +89,6 @@ static int parse_end(const struct ctl_args *args, const struct ctl_wish *wishes,
 	return CTL_OK;
 }
 
-static int change(const struct ctl_args *args)
-{
-	struct ctl_wish wishes[CTL_WISHES_MAX];
-	struct ctl_account account;
-	size_t n = 0;
-	if (geteuid() != 0)
-		return ctl_fail(CTL_NOT_PERMITTED, "only root may change limits");
-	uint64_t until = 0;
-	int status = parse_wishes(args, wishes, &n);
-	if (status == CTL_OK)
-		status = parse_end(args, wishes, n, &until);
-	if (status != CTL_OK)
-		return status;
-	if (ctl_account_find(args->v[0], &account) < 0)
-		return ctl_fail(CTL_MISSING, "no user '%s'", args->v[0]);
-	return ctl_limit_set(&account, wishes, n, until, args);
-}
-
 /* A user who is in but whose account is gone has no policy, and limits all the same. */
 static int resolve(const struct ctl_target *target, struct sb_config **config,
 		   struct sb_policy **policy, struct sb_err *err)
@@ -141,6 +123,34 @@ static int show(const struct ctl_args *args)
 	const struct ctl_table table = { "limits", ctl_limit_columns, CTL_LIMIT_COLUMNS_N, rows,
 					 n,	   sizeof(rows[0]) };
 	return ctl_show_table(&table, args);
+}
+
+/* As they are now. */
+static int show_again(const struct ctl_args *args)
+{
+	struct ctl_args again = *args;
+	again.n = 1;
+	again.set &= CTL_JSON | CTL_OUTPUT;
+	return show(&again);
+}
+
+static int change(const struct ctl_args *args)
+{
+	struct ctl_wish wishes[CTL_WISHES_MAX];
+	struct ctl_account account;
+	size_t n = 0;
+	if (geteuid() != 0)
+		return ctl_fail(CTL_NOT_PERMITTED, "only root may change limits");
+	uint64_t until = 0;
+	int status = parse_wishes(args, wishes, &n);
+	if (status == CTL_OK)
+		status = parse_end(args, wishes, n, &until);
+	if (status != CTL_OK)
+		return status;
+	if (ctl_account_find(args->v[0], &account) < 0)
+		return ctl_fail(CTL_MISSING, "no user '%s'", args->v[0]);
+	status = ctl_limit_set(&account, wishes, n, until, args);
+	return status == CTL_OK && args->set & CTL_JSON ? show_again(args) : status;
 }
 
 int ctl_limit(const struct ctl_args *args)

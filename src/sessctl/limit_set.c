@@ -359,10 +359,5 @@ int ctl_limit_set(const struct ctl_account *account, const struct ctl_wish *wish
 		keep(&c);
 	}
 	clear(&c);
-	if (r < 0 || !(args->set & CTL_JSON))
-		return status;
-	struct ctl_args again = *args;
-	again.n = 1;
-	again.set &= CTL_JSON | CTL_OUTPUT;
-	return ctl_limit(&again);
+	return status;
 }
