@@ -132,6 +132,9 @@ int sb_session_save(int user_fd, const struct sb_session_record *rec, gid_t gid)
 int sb_session_load(int user_fd, const char *dir, uint32_t id, struct sb_session_record *ret);
 void sb_session_remove(int user_fd, uint32_t id);
 
+/* Does its caller live? */
+bool sb_session_lives(const struct sb_session_record *rec);
+
 int sb_quota_save(int user_fd, const struct sb_quota_record *rec);
 int sb_quota_load(int user_fd, struct sb_quota_record *ret);
 

@@ -227,8 +227,6 @@ void sb_session_history_db(const struct sb_session_record *rec);
 /* Removes sessions whose caller or container is gone. 0 or -errno. */
 int sb_session_drop_dead(struct sb_user_dir *user);
 
-bool sb_session_lives(const struct sb_session_record *rec);
-
 /* Sessions whose caller lives: their number or -errno. Needs no lock. */
 ssize_t sb_session_count(struct sb_user_dir *user);
 

@@ -7,7 +7,6 @@
 
 #include "container_internal.h"
 #include "sessbox/io.h"
-#include "sessbox/proc.h"
 #include "sessbox/service.h"
 #include "sessbox/str.h"
 #include "sessbox/utmp.h"
@@ -72,13 +71,6 @@ void sb_session_history_db(const struct sb_session_record *rec)
 {
 	const struct sb_utmp_login login = login_of(rec);
 	sb_utmp_history_db(&login, rec->service, rec->since);
-}
-
-bool sb_session_lives(const struct sb_session_record *rec)
-{
-	struct sb_proc proc;
-	return sb_proc_read((pid_t)rec->caller, &proc) == 0 && proc.start == rec->caller_start &&
-	       proc.state != 'Z';
 }
 
 ssize_t sb_session_count(struct sb_user_dir *user)

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "sessbox/io.h"
+#include "sessbox/proc.h"
 #include "sessbox/str.h"
 
 enum field_type { FIELD_U32, FIELD_U64, FIELD_TEXT };
@@ -222,6 +223,13 @@ int sb_session_load(int user_fd, const char *dir, uint32_t id, struct sb_session
 	char name[64];
 	snprintf(name, sizeof(name), "%s/%u", dir, id);
 	return load(user_fd, name, &session_table, ret, sizeof(*ret));
+}
+
+bool sb_session_lives(const struct sb_session_record *rec)
+{
+	struct sb_proc proc;
+	return sb_proc_read((pid_t)rec->caller, &proc) == 0 && proc.start == rec->caller_start &&
+	       proc.state != 'Z';
 }
 
 void sb_session_remove(int user_fd, uint32_t id)

@@ -12,20 +12,14 @@
 /* What a silent init may cost a `list`. */
 #define ASK_MS 500
 
-static bool caller_lives(const struct sb_session_record *rec)
-{
-	struct sb_proc proc;
-	return sb_proc_read((pid_t)rec->caller, &proc) == 0 && proc.start == rec->caller_start &&
-	       proc.state != 'Z';
-}
-
 static int load_sessions(struct ctl_user *user, int user_fd)
 {
 	cleanup_free uint32_t *ids = NULL;
 	ssize_t n = sb_session_list(user_fd, &ids);
 	for (ssize_t i = 0; i < n; i++) {
 		struct sb_session_record rec;
-		if (sb_session_load(user_fd, "sessions", ids[i], &rec) < 0 || !caller_lives(&rec))
+		if (sb_session_load(user_fd, "sessions", ids[i], &rec) < 0 ||
+		    !sb_session_lives(&rec))
 			continue;
 		if (!ctl_user_add_session(user, &rec))
 			return -ENOMEM;
