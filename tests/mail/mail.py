@@ -3,6 +3,7 @@
 import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import time
 from collections import namedtuple
@@ -86,6 +87,32 @@ def send(user='alice'):
     now = ['-odf'] if SERVER.name == 'exim' else []
     subprocess.run(['/usr/sbin/sendmail', '-i', *now, f'{user}@localhost'], input=text, text=True, check=True)
     host.wait_for('the mail is delivered, or kept', lambda: done(word), 20)
+    return word
+
+
+@contextlib.contextmanager
+def listening():
+    """With its daemon, that takes mail from whoever reaches the loopback device."""
+    if SERVER.name == 'exim':
+        box.run(*(('systemctl', 'start', 'exim4') if host.IN_VM else ('exim4', '-bd')))
+    host.wait_for('the server listens', lambda: box.answers(25))
+    try:
+        yield
+    finally:
+        if SERVER.name == 'exim' and host.IN_VM:
+            box.run('systemctl', 'stop', 'exim4')
+        elif SERVER.name == 'exim':
+            os.kill(int(Path('/run/exim4/exim.pid').read_text()), signal.SIGTERM)
+            host.wait_for('the server listens no more', lambda: not box.answers(25))
+
+
+def send_from_inside(inside):
+    """The tenant himself sends it, in a login; what comes back goes to bob."""
+    word = f'word{time.monotonic_ns()}'
+    done = inside(f"""python3 -c 'import smtplib
+with smtplib.SMTP("127.0.0.1", local_hostname="localhost") as server:
+    server.sendmail("bob@localhost", "alice@localhost", "Subject: {word}\\n\\n{word}\\n")'""")
+    assert done.rc == 0, done
     return word
 
 

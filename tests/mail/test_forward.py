@@ -63,6 +63,18 @@ def test_a_program_in_a_forward_file(forward):
     shuts_for_good()
 
 
+def test_he_sends_it_to_himself_from_inside():
+    mail.plant(_forward=FORWARDS['a pipe'])
+    with mail.listening(), box.session('alice') as alice:
+        mail.send_from_inside(alice)
+        host.wait_for('the program runs, on the host', mail.ran_on_the_host)
+        put_right(mail.finding(NAMED))
+        (box.home('alice') / mail.MARK).unlink()
+        word = mail.send_from_inside(alice)
+        host.wait_for('the mail has come back', lambda: word in mail.boxes(), 20)
+        assert not mail.ran()
+
+
 @only_exim
 def test_with_the_configuration_in_pieces():
     switches = SERVER.configuration / 'update-exim4.conf.conf'
