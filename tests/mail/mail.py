@@ -149,3 +149,40 @@ def finding(words):
     rows = [row for row in findings() if words in row['what']]
     assert len(rows) <= 1, rows
     return rows[0] if rows else None
+
+
+# the hole, and how it is shut
+
+RUN = '/home/alice/run'
+NAMED = '.forward names'  # what the finding says, whichever the server
+
+
+def put_right(row):
+    """As the administrator would who copies it."""
+    assert row['severity'] == 'warning' and row['fix'], row
+    print(box.run('sh', '-c', row['fix'], check=False, input='y\n'))
+
+
+def deliver():
+    (box.home('alice') / MARK).unlink(missing_ok=True)
+    return send()
+
+
+def is_open():
+    deliver()
+    host.wait_for('the program runs, on the host', ran_on_the_host)
+
+
+def is_shut():
+    """It does not run, and the mail is not lost: it is in a mailbox, or has come back to root."""
+    word = deliver()
+    assert word in boxes(), queue()
+    assert not ran()
+
+
+def shuts_for_good():
+    row = finding(NAMED)
+    assert row, findings()
+    put_right(row)
+    assert not finding(NAMED), findings()
+    is_shut()
