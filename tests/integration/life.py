@@ -556,8 +556,17 @@ def timers_end():
     try:
         yield
     finally:
-        for pid in timers():
-            os.kill(pid, signal.SIGKILL)
+        kill(timers())
+
+
+def kill(pids):
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+
+
+def kill_timer():
+    """One that has just been made has no name yet."""
+    kill(host.wait_for('its timer', timers))
 
 
 @case(10)
@@ -566,8 +575,7 @@ def without_its_timer_the_next_login_ends_it():
     before = host.snapshot()
     with box.session('alice'):
         limited('TasksMax=70', '--for', f'{3 * host.SLOW:.0f}s')
-        for pid in timers():
-            os.kill(pid, signal.SIGKILL)
+        kill_timer()
         time.sleep(4 * host.SLOW)
         assert host.tasks_max('alice') == 70 and FOR.exists()
         assert box.ssh('alice', 'exit 3').rc == 3
@@ -581,8 +589,7 @@ def without_its_timer_gc_ends_it():
     config(TasksMax='50')
     with box.session('alice'):
         limited('TasksMax=70', '--for', '2s')
-        for pid in timers():
-            os.kill(pid, signal.SIGKILL)
+        kill_timer()
         time.sleep(3)
         assert re.fullmatch('the limits that uid 3001 had until .*Z have ended\n', box.sessctl('gc').out)
         assert host.tasks_max('alice') == 50 and not FOR.exists()
@@ -623,8 +630,7 @@ def gc_ends_a_limit_though_the_configuration_is_broken():
     config(TasksMax='50')
     with box.session('alice'):
         limited('TasksMax=70', '--for', '2s')
-        for pid in host.wait_for('its timer', timers):
-            os.kill(pid, signal.SIGKILL)
+        kill_timer()
         time.sleep(3)
         with edit(BROKEN):
             done = box.sessctl('gc')
@@ -642,8 +648,7 @@ def a_login_after_a_boot_has_the_limit_and_its_end():
     config(TasksMax='50')
     before = host.snapshot()
     limited('TasksMax=70', '--for', f'{10 * host.SLOW:.0f}s')
-    for pid in timers():
-        os.kill(pid, signal.SIGKILL)
+    kill_timer()
     with box.session('alice'):
         assert host.tasks_max('alice') == 70 and len(timers()) == 1
         assert box.ssh('alice', 'exit 3').rc == 3 and len(timers()) == 1

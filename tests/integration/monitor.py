@@ -14,7 +14,7 @@ import host
 from bounds import two_classes
 from cases import case
 from devices import DENIED, FUSE, opening, plant
-from life import BROKEN, FOR, edit, limited, timers, timers_end
+from life import BROKEN, FOR, edit, kill_timer, limited, timers, timers_end
 from services import contains, bash
 
 UNIT = 'sessbox-monitor'
@@ -404,8 +404,7 @@ def a_limit_ends_though_the_configuration_is_broken():
     config()
     with box.session('alice'):
         limited('TasksMax=70', '--for', f'{5 * host.SLOW:.0f}s')
-        for pid in host.wait_for('its timer', timers):
-            os.kill(pid, signal.SIGKILL)
+        kill_timer()
         with edit(BROKEN), monitor():
             assert host.tasks_max('alice') == 70
             host.wait_for('the end', lambda: host.tasks_max('alice') == 30, 12)
@@ -444,8 +443,7 @@ def what_ended_while_it_was_away_ends_when_it_comes():
     config()
     with box.session('alice'):
         limited('TasksMax=70', '--for', '2s')
-        for pid in timers():
-            os.kill(pid, signal.SIGKILL)
+        kill_timer()
         time.sleep(3)
         assert host.tasks_max('alice') == 70
         with monitor():
