@@ -168,6 +168,7 @@ def terminate_ends_one_session_or_all_of_a_user():
 def a_number_that_is_no_session_ends_nobody():
     """It was one's until a moment ago, and is somebody's uid."""
     with box.session('alice') as alice:
+        assert box.the_session('alice')['id'] != 3001
         for verb in ('kill', 'terminate'):
             done = box.sessctl(verb, '3001')
             assert done.rc == 3 and "'alice'" in done.err, done
