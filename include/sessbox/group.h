@@ -6,6 +6,7 @@
  * Who is in which group. May ask a directory over the network and take as long as it does: asked
  * only when the answer matters. Source: getgrnam(3), getgrouplist(3), nsswitch.conf(5).
  */
+#include <grp.h>
 #include <stdbool.h>
 #include <sys/types.h>
 
@@ -18,6 +19,9 @@ void sb_group_cache_clear(struct sb_group_cache *cache);
 
 /* Fills the cache, if it is empty. 0 or a negative errno. */
 int sb_group_load(const char *user, gid_t gid, struct sb_group_cache *cache);
+
+/* Has the group the user, whose primary one is gid, by what it says itself? */
+bool sb_group_has(const struct group *group, const char *user, gid_t gid);
 
 /* Has /etc/passwd the user, or one of that number; /etc/group the group? */
 bool sb_user_is_local(const char *user);

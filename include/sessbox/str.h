@@ -80,6 +80,9 @@ int sb_strv_add(struct sb_strv *list, const char *s); /* copies s; 0 or -ENOMEM 
 bool sb_strv_has(const struct sb_strv *list, const char *s);
 void sb_strv_clear(struct sb_strv *list);
 
+/* Is the word one of the text's, which any of the separators divide? */
+bool sb_has_word(const char *text, const char *separators, const char *word);
+
 /*
  * Which of some names is a text meant to be? { text } to begin with; then each name is tried, and
  * best is the nearest, or NULL: one with the same first letter that the text is a beginning of, or

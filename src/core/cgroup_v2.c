@@ -20,11 +20,7 @@ struct words {
 
 static bool has_word(const char *text, const char *word)
 {
-	size_t len = strlen(word);
-	for (const char *p = text; (p = strstr(p, word)); p += len)
-		if ((p == text || p[-1] == ' ') && (p[len] == ' ' || p[len] == '\n' || !p[len]))
-			return true;
-	return false;
+	return sb_has_word(text, " \n", word);
 }
 
 static bool has_all(const struct words *words)

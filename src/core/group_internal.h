@@ -3,14 +3,7 @@
 #define SESSBOX_GROUP_INTERNAL_H
 
 /* What the group*.c files share. */
-#include <grp.h>
-
 #include "sessbox/group.h"
-
-/* ---- group_local.c ---- */
-
-/* Has the group the user, whose primary one is gid, by what it says itself? */
-bool sb_group_has(const struct group *group, const char *user, gid_t gid);
 
 /* ---- group_sources.c ---- */
 

@@ -17,14 +17,21 @@ bool sb_group_has(const struct group *group, const char *user, gid_t gid)
 	return group->gr_gid == gid;
 }
 
-bool sb_group_lists(const char *user, gid_t gid, const char *name)
+/* Valid until the next is looked for. */
+static const struct group *find_group(const char *name)
 {
 	cleanup_file FILE *file = fopen("/etc/group", "re");
 	const struct group *group;
 	while (file && (group = fgetgrent(file)))
 		if (strcmp(group->gr_name, name) == 0)
-			return sb_group_has(group, user, gid);
-	return false;
+			return group;
+	return NULL;
+}
+
+bool sb_group_lists(const char *user, gid_t gid, const char *name)
+{
+	const struct group *group = find_group(name);
+	return group && sb_group_has(group, user, gid);
 }
 
 bool sb_user_is_local(const char *user)
@@ -49,10 +56,5 @@ bool sb_uid_is_local(uid_t uid)
 
 bool sb_group_is_local(const char *name)
 {
-	cleanup_file FILE *file = fopen("/etc/group", "re");
-	const struct group *group;
-	while (file && (group = fgetgrent(file)))
-		if (strcmp(group->gr_name, name) == 0)
-			return true;
-	return false;
+	return find_group(name);
 }

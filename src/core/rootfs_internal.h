@@ -39,6 +39,7 @@ void sb_maker_rows(struct sb_maker *m, const struct sb_row *rows, size_t n);
 
 /* Sets an option of a new file system; value NULL = a flag. */
 void sb_maker_option(struct sb_mount_op *op, const char *key, const char *value);
+void sb_maker_number(struct sb_mount_op *op, const char *key, uint64_t value);
 
 /* How many inodes a tmpfs of this many bytes may have: one costs the kernel about a kilobyte that
  * `size` does not count. */

@@ -63,13 +63,17 @@ void sb_maker_option(struct sb_mount_op *op, const char *key, const char *value)
 	}
 }
 
-static void set_bounds(struct sb_mount_op *op, uint64_t size, uint64_t inodes)
+void sb_maker_number(struct sb_mount_op *op, const char *key, uint64_t value)
 {
 	char text[32];
-	snprintf(text, sizeof(text), "%" PRIu64, size);
-	sb_maker_option(op, "size", text);
-	snprintf(text, sizeof(text), "%" PRIu64, inodes);
-	sb_maker_option(op, "nr_inodes", text);
+	snprintf(text, sizeof(text), "%" PRIu64, value);
+	sb_maker_option(op, key, text);
+}
+
+static void set_bounds(struct sb_mount_op *op, uint64_t size, uint64_t inodes)
+{
+	sb_maker_number(op, "size", size);
+	sb_maker_number(op, "nr_inodes", inodes);
 }
 
 struct sb_mount_op *sb_maker_tmpfs(struct sb_maker *m, const char *target, uint64_t size,

@@ -37,11 +37,8 @@ static void add_home(struct sb_maker *m, const char *home)
 
 static void set_owner(struct sb_mount_op *op, uint64_t uid, uint64_t gid)
 {
-	char text[16];
-	snprintf(text, sizeof(text), "%" PRIu64, uid);
-	sb_maker_option(op, "uid", text);
-	snprintf(text, sizeof(text), "%" PRIu64, gid);
-	sb_maker_option(op, "gid", text);
+	sb_maker_number(op, "uid", uid);
+	sb_maker_number(op, "gid", gid);
 }
 
 void sb_maker_home(struct sb_maker *m)
@@ -63,7 +60,7 @@ void sb_maker_home(struct sb_maker *m)
 static void add_tmpfs(struct sb_maker *m, const char *text)
 {
 	struct sb_tmpfs t;
-	char mode[8], inodes[24];
+	char mode[8];
 	int r = sb_parse_tmpfs(text, &t);
 	if (r < 0) {
 		m->r = r;
@@ -74,10 +71,8 @@ static void add_tmpfs(struct sb_maker *m, const char *text)
 	struct sb_mount_op *op =
 		sb_maker_tmpfs(m, t.path, size, mode, NOSUID | NODEV | (t.noexec ? NOEXEC : 0));
 	op->flags |= SB_OP_GUARDED;
-	if (t.inodes != SB_INFINITY) {
-		snprintf(inodes, sizeof(inodes), "%" PRIu64, t.inodes);
-		sb_maker_option(op, "nr_inodes", inodes);
-	}
+	if (t.inodes != SB_INFINITY)
+		sb_maker_number(op, "nr_inodes", t.inodes);
 	set_owner(op, t.uid, t.gid);
 }
 

@@ -4,7 +4,6 @@
 #include "rootfs_internal.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <string.h>
 
 #include "sessbox/str.h"
@@ -63,7 +62,6 @@ static void add_root(struct sb_maker *m)
 		[SB_OVERLAY_TMPFS] = "tmpfs", [SB_OVERLAY_PERSISTENT] = "persistent"
 	};
 	const struct sb_settings *set = &m->spec->policy->set;
-	char size[24];
 	/* Inside a tree of its own no name is taken on trust: links may lie anywhere in it. */
 	m->always = SB_OP_GUARDED;
 	struct sb_mount_op *op =
@@ -71,9 +69,8 @@ static void add_root(struct sb_maker *m)
 						  NOSUID | NODEV, 0, 0 });
 	if (set->root_overlay == SB_OVERLAY_NO)
 		return;
-	snprintf(size, sizeof(size), "%" PRIu64, set->root_overlay_size);
 	sb_maker_option(op, "overlay", overlays[set->root_overlay]);
-	sb_maker_option(op, "size", size);
+	sb_maker_number(op, "size", set->root_overlay_size);
 	op->uid = m->spec->policy->uid;
 }
 

@@ -68,6 +68,18 @@ void sb_strv_clear(struct sb_strv *list)
 	*list = (struct sb_strv){ 0 };
 }
 
+bool sb_has_word(const char *text, const char *separators, const char *word)
+{
+	size_t len = strlen(word);
+	for (const char *at = text; *(at += strspn(at, separators));) {
+		size_t n = strcspn(at, separators);
+		if (n == len && strncmp(at, word, n) == 0)
+			return true;
+		at += n;
+	}
+	return false;
+}
+
 #define NEAR_MAX 32
 
 static bool is_same(char a, char b)

@@ -59,6 +59,9 @@ void ctl_check_lines(const struct sb_service *service, const struct sb_pam_stack
 /* Does it say Contain=yes? */
 bool ctl_class_contains(const struct sb_class *class);
 
+/* Does one of its classes? config NULL: no. */
+bool ctl_config_contains(const struct sb_config *config);
+
 /* The entry that has the last word in a class, or NULL. */
 const struct sb_entry *ctl_class_entry(const struct sb_class *class, const char *key);
 

@@ -90,18 +90,10 @@ static void check_unread(const struct ctl_host *host, struct ctl_findings *findi
 				 e->d_name);
 }
 
-static bool contains_somebody(const struct sb_config *config)
-{
-	for (size_t i = 0; i < config->n; i++)
-		if (ctl_class_contains(&config->classes[i]))
-			return true;
-	return false;
-}
-
 void ctl_check_classes(const struct ctl_host *host, struct ctl_findings *findings)
 {
 	/* Where nobody is contained no group is asked for, and all names are there for later. */
-	bool asked = host->config && contains_somebody(host->config);
+	bool asked = ctl_config_contains(host->config);
 	check_unread(host, findings);
 	for (size_t i = 0; host->config && i < host->config->n; i++) {
 		const struct sb_class *class = &host->config->classes[i];

@@ -99,9 +99,9 @@ bool ctl_class_contains(const struct sb_class *class)
 	return e && sb_config_parse_value(e->key, e->text, &set, NULL) == 0 && set.contain;
 }
 
-static bool contains_somebody(const struct sb_config *config)
+bool ctl_config_contains(const struct sb_config *config)
 {
-	for (size_t i = 0; i < config->n; i++)
+	for (size_t i = 0; config && i < config->n; i++)
 		if (ctl_class_contains(&config->classes[i]))
 			return true;
 	return false;
@@ -159,7 +159,7 @@ void ctl_check_configuration(const struct ctl_host *host, struct ctl_findings *f
 		return;
 	}
 	check_kept(host, findings);
-	if (!contains_somebody(host->config))
+	if (!ctl_config_contains(host->config))
 		ctl_find(findings, CTL_NOTE, "Contain=yes in a class",
 			 "the configuration contains nobody");
 	for (size_t i = 0; i < host->config->n; i++)

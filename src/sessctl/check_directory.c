@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "sessbox/group.h"
 #include "sessbox/policy.h"
 #include "sessbox/str.h"
 
@@ -32,14 +33,6 @@ static FILE *open_file(const struct ctl_host *host, const char *path)
 	return file;
 }
 
-static bool is_member(const struct group *group, const struct sb_login *login)
-{
-	for (char **m = group->gr_mem; *m; m++)
-		if (strcmp(*m, login->user) == 0)
-			return true;
-	return group->gr_gid == login->gid;
-}
-
 /* Is the group in /etc/group; and he in it? */
 static bool has_group(const struct ctl_host *host, const char *name, const struct sb_login *login,
 		      bool *ret_member)
@@ -49,7 +42,7 @@ static bool has_group(const struct ctl_host *host, const char *name, const struc
 	while (file && (group = fgetgrent(file))) {
 		if (strcmp(group->gr_name, name) != 0)
 			continue;
-		*ret_member = login && is_member(group, login);
+		*ret_member = login && sb_group_has(group, login->user, login->gid);
 		return true;
 	}
 	return false;

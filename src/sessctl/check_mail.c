@@ -3,9 +3,6 @@
 /* Mail servers: which there are, and what they say of themselves. */
 #include "check_mail.h"
 
-#include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "child.h"
@@ -16,17 +13,14 @@
 /* What it prints; NULL and a finding if it cannot be had. */
 static char *answer_of(const char *const argv[], struct ctl_findings *findings)
 {
-	cleanup_free char *text = malloc(ANSWER_MAX);
-	int status = text ? ctl_child_read(argv, CTL_CHILD_PATIENCE_MS, text, ANSWER_MAX) : -ENOMEM;
-	if (status == 0)
-		return sb_steal_ptr(&text);
-	if (text)
-		text[strcspn(text, "\n")] = '\0';
-	ctl_find(findings, CTL_WARNING, "correct what it complains about",
-		 "whether a tenant's ~/.forward runs programs on the host cannot be told: %s %s "
-		 "fails: %s",
-		 argv[0], argv[1], status < 0 ? strerror(-status) : text);
-	return NULL;
+	char why[1024];
+	char *text = ctl_child_answer(argv, ANSWER_MAX, why, sizeof(why));
+	if (!text)
+		ctl_find(findings, CTL_WARNING, "correct what it complains about",
+			 "whether a tenant's ~/.forward runs programs on the host cannot be told: "
+			 "%s %s fails: %s",
+			 argv[0], argv[1], why);
+	return text;
 }
 
 static void ask_exim(const struct ctl_host *host, const char *program,
@@ -75,17 +69,9 @@ static const struct {
 
 #define SENDMAIL "/usr/sbin/sendmail"
 
-static bool contains_somebody(const struct sb_config *config)
-{
-	for (size_t i = 0; config && i < config->n; i++)
-		if (ctl_class_contains(&config->classes[i]))
-			return true;
-	return false;
-}
-
 void ctl_check_mail(const struct ctl_host *host, struct ctl_findings *findings)
 {
-	if (!contains_somebody(host->config))
+	if (!ctl_config_contains(host->config))
 		return;
 	for (size_t i = 0; i < SB_ARRAY_SIZE(servers); i++)
 		if (ctl_host_has(host, servers[i].program + 1)) {

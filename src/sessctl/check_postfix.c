@@ -8,7 +8,6 @@
 #include "sessbox/str.h"
 
 #define VALUE_MAX 512
-#define BLANKS " \t,"
 
 /* The value of a line "NAME = VALUE"; false: there is none. A longer one is cut. */
 static bool value_of(const char *text, const char *name, char value[VALUE_MAX])
@@ -41,14 +40,7 @@ static bool setting_of(const struct ctl_postfix *says, const char *service, cons
 
 static bool has_word(const char *list, const char *word)
 {
-	size_t len = strlen(word);
-	for (const char *at = list + strspn(list, BLANKS); *at; at += strspn(at, BLANKS)) {
-		size_t n = strcspn(at, BLANKS);
-		if (n == len && strncmp(at, word, n) == 0)
-			return true;
-		at += n;
-	}
-	return false;
+	return sb_has_word(list, " \t,", word);
 }
 
 /* How to set it where it is set. */

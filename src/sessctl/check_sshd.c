@@ -61,16 +61,13 @@ static void check_settings(char *text, struct ctl_findings *findings)
 static void check_answer(struct ctl_findings *findings)
 {
 	static const char *const argv[] = { SSHD, "-T", NULL };
-	cleanup_free char *text = malloc(65536);
-	int status = text ? ctl_child_read(argv, CTL_CHILD_PATIENCE_MS, text, 65536) : -ENOMEM;
-	if (status == 0) {
-		check_settings(text, findings);
-		return;
-	}
+	char why[1024];
+	cleanup_free char *text = ctl_child_answer(argv, 65536, why, sizeof(why));
 	if (text)
-		text[strcspn(text, "\r\n")] = '\0';
-	ctl_find(findings, CTL_WARNING, "correct what it complains about", "sshd -T fails: %s",
-		 status < 0 ? strerror(-status) : text);
+		check_settings(text, findings);
+	else
+		ctl_find(findings, CTL_WARNING, "correct what it complains about",
+			 "sshd -T fails: %s", why);
 }
 
 /* ---- what sshd -T does not show: Match blocks ---- */

@@ -3,20 +3,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
-#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
-static int64_t now_ms(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
+#include "sessbox/io.h"
+#include "sessbox/str.h"
 
 static pid_t spawn(const char *const argv[], int *ret_out)
 {
@@ -45,13 +41,9 @@ static int read_all(int out, char *buf, size_t size, int64_t until)
 	size_t len = 0;
 	int r = 0;
 	for (;;) {
-		struct pollfd p = { .fd = out, .events = POLLIN };
-		int64_t left = until - now_ms();
-		int ready = poll(&p, 1, left > 0 ? (int)left : 0);
-		if (ready < 0 && errno == EINTR)
-			continue;
-		if (ready <= 0)
-			return ready < 0 ? -errno : -ETIMEDOUT;
+		int ready = sb_wait_readable(out, until);
+		if (ready < 0)
+			return ready;
 		bool room = len + 1 < size;
 		ssize_t n =
 			read(out, room ? buf + len : spare, room ? size - 1 - len : sizeof(spare));
@@ -72,7 +64,7 @@ int ctl_child_read(const char *const argv[], int patience_ms, char *buf, size_t 
 	pid_t pid = spawn(argv, &out);
 	if (pid < 0)
 		return -errno;
-	int r = read_all(out, buf, size, now_ms() + patience_ms);
+	int r = read_all(out, buf, size, sb_now_ms() + patience_ms);
 	close(out);
 	if (r < 0)
 		kill(pid, SIGKILL);
@@ -81,4 +73,17 @@ int ctl_child_read(const char *const argv[], int patience_ms, char *buf, size_t 
 	if (r < 0)
 		return r;
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 255;
+}
+
+char *ctl_child_answer(const char *const argv[], size_t max, char *why, size_t why_size)
+{
+	cleanup_free char *text = malloc(max);
+	int status = text ? ctl_child_read(argv, CTL_CHILD_PATIENCE_MS, text, max) : -ENOMEM;
+	if (status == 0)
+		return sb_steal_ptr(&text);
+	if (status < 0)
+		snprintf(why, why_size, "%s", strerror(-status));
+	else
+		snprintf(why, why_size, "%.*s", (int)strcspn(text, "\r\n"), text);
+	return NULL;
 }

@@ -14,4 +14,10 @@
  */
 int ctl_child_read(const char *const argv[], int patience_ms, char *buf, size_t size);
 
+/*
+ * All it prints, less than max bytes, of one that ends well in time; to be freed. NULL: why is the
+ * first line of what it said, or the error.
+ */
+char *ctl_child_answer(const char *const argv[], size_t max, char *why, size_t why_size);
+
 #endif

@@ -588,11 +588,16 @@ def without_its_timer_the_next_login_ends_it():
 def without_its_timer_gc_ends_it():
     config(TasksMax='50')
     with box.session('alice'):
-        limited('TasksMax=70', '--for', '2s')
-        kill_timer()
-        time.sleep(3)
+        overdue()
         assert re.fullmatch('the limits that uid 3001 had until .*Z have ended\n', box.sessctl('gc').out)
         assert host.tasks_max('alice') == 50 and not FOR.exists()
+
+
+def overdue():
+    """A limit whose time is up, and nobody has noticed."""
+    limited('TasksMax=70', '--for', '2s')
+    kill_timer()
+    time.sleep(3)
 
 
 BROKEN = '[half]\nTasksMax=some\n'
@@ -629,9 +634,7 @@ def gc_ends_a_limit_though_the_configuration_is_broken():
     """It says so, too: of what is meant besides nobody knows."""
     config(TasksMax='50')
     with box.session('alice'):
-        limited('TasksMax=70', '--for', '2s')
-        kill_timer()
-        time.sleep(3)
+        overdue()
         with edit(BROKEN):
             done = box.sessctl('gc')
             assert done.rc == 1 and 'TasksMax' in done.err, done

@@ -14,7 +14,7 @@ import host
 from bounds import two_classes
 from cases import case
 from devices import DENIED, FUSE, opening, plant
-from life import BROKEN, FOR, edit, kill_timer, limited, timers, timers_end
+from life import BROKEN, FOR, edit, kill_timer, limited, overdue, timers, timers_end
 from services import contains, bash
 
 UNIT = 'sessbox-monitor'
@@ -442,9 +442,7 @@ def when_it_ends_a_process_waits_in_its_place():
 def what_ended_while_it_was_away_ends_when_it_comes():
     config()
     with box.session('alice'):
-        limited('TasksMax=70', '--for', '2s')
-        kill_timer()
-        time.sleep(3)
+        overdue()
         assert host.tasks_max('alice') == 70
         with monitor():
             host.wait_for('the end', lambda: host.tasks_max('alice') == 30)

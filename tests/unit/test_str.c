@@ -112,6 +112,17 @@ static int open_null(void)
 	return fd;
 }
 
+static void words_of_a_text(void **state)
+{
+	(void)state;
+	assert_true(sb_has_word("cpu", " ", "cpu"));
+	assert_true(sb_has_word("cpuset,  cpu\tio\n", " ,\t\n", "cpu"));
+	assert_true(sb_has_word(" cpuset io\n", " \n", "io"));
+	assert_false(sb_has_word("cpuset xcpu cpu,io", " ", "cpu"));
+	assert_false(sb_has_word("", " ", "cpu"));
+	assert_false(sb_has_word("  ", " ", ""));
+}
+
 static void closing(void **state)
 {
 	(void)state;
@@ -174,9 +185,10 @@ static void scopes_release(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(bounded_text),	  cmocka_unit_test(lists),
-		cmocka_unit_test(closing),	  cmocka_unit_test(scopes),
-		cmocka_unit_test(scopes_release), cmocka_unit_test(near_misses),
+		cmocka_unit_test(bounded_text),	   cmocka_unit_test(lists),
+		cmocka_unit_test(words_of_a_text), cmocka_unit_test(closing),
+		cmocka_unit_test(scopes),	   cmocka_unit_test(scopes_release),
+		cmocka_unit_test(near_misses),
 	};
 	return cmocka_run_group_tests_name("str", tests, NULL, NULL);
 }
