@@ -49,8 +49,8 @@ WRAP(STRAND_LOGIN, "helper", "resolve the policy", int, sb_policy_resolve,
       struct sb_err *err),
      (config, login, ret, err))
 WRAP(STRAND_LOGIN, "helper", "close", int, sb_session_close,
-     (uid_t uid, uint32_t session, int64_t deadline, struct sb_err *err),
-     (uid, session, deadline, err))
+     (uid_t uid, uint32_t session, bool had_tty, int64_t deadline, struct sb_err *err),
+     (uid, session, had_tty, deadline, err))
 WRAP(STRAND_LOGIN, "helper", "answer", int, sb_answer_send, (const struct sb_answer *answer),
      (answer))
 WRAP(STRAND_LOGIN, "create", "open the sources", int, sb_plan_open,
