@@ -82,13 +82,26 @@ static bool is_final(const struct sb_reply *reply)
 	return reply->verdict != SB_VERDICT_WAIT;
 }
 
+/* Its alarm ended it: only a fatal signal gets a process out of a file system that hangs. */
+static bool ran_out_of_time(const struct box_call *call)
+{
+	siginfo_t end = { 0 };
+	/* The socket is gone a moment before the process. */
+	if (call->pidfd < 0 || sb_wait_readable(call->pidfd, sb_now_ms() + REAP_MS) < 0)
+		return false;
+	return waitid(P_PIDFD, (id_t)call->pidfd, &end, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+	       end.si_code == CLD_KILLED && end.si_status == SIGALRM;
+}
+
 /* Why it ended without a word: mostly there is none to be run. errno is the reason. */
-static const char *without_answer(void)
+static const char *without_answer(const struct box_call *call)
 {
 	if (faccessat(AT_FDCWD, SB_HELPER, X_OK, AT_EACCESS) < 0)
 		return "run the helper (" SB_HELPER ")";
-	errno = ECONNRESET;
-	return "the helper did not answer";
+	bool hung = ran_out_of_time(call);
+	errno = hung ? ETIMEDOUT : ECONNRESET;
+	return hung ? "the helper hung, maybe in a file system that does not answer"
+		    : "the helper did not answer";
 }
 
 int box_call_receive(struct box_call *call, struct box_reply *ret, struct box_error *error)
@@ -104,9 +117,10 @@ int box_call_receive(struct box_call *call, struct box_reply *ret, struct box_er
 		if (r < 0) {
 			ret->n = 0;
 			errno = -r;
-			return box_fail(error, r == -ECONNRESET ? without_answer()
+			return box_fail(error, r == -ECONNRESET ? without_answer(call)
 								: "wait for the helper");
 		}
+		call->heard = true;
 		if (ret->reply.magic != SB_PROTO_MAGIC || ret->reply.version != SB_PROTO_VERSION) {
 			box_reply_close(ret);
 			errno = EPROTO;
@@ -217,6 +231,7 @@ void box_call_rest(struct box_call *call)
 {
 	release_signals(call);
 	call->resting = true;
+	call->heard = false;
 }
 
 int box_call_again(struct box_call *call, const struct sb_request *request,

@@ -253,7 +253,8 @@ static int ask_new(const struct passwd *pw, const struct question *q, struct box
 	return box_call_receive(&box.call, reply, error);
 }
 
-/* Asks the account phase's helper, if it has stayed; it may leave in this very moment. */
+/* Asks the account phase's helper, if it has stayed; it may leave in this very moment. One that
+ * dies at work met something that another one would meet as well, after as long a time. */
 static int ask_open(const struct passwd *pw, const struct question *q, struct box_reply *reply,
 		    struct box_error *error)
 {
@@ -264,7 +265,7 @@ static int ask_open(const struct passwd *pw, const struct question *q, struct bo
 		box_share_nss(pw, box.call.sock);
 		r = box_call_receive(&box.call, reply, error);
 	}
-	bool left = r < 0 && (error->num == ECONNRESET || error->num == EPIPE);
+	bool left = r < 0 && !box.call.heard && (error->num == ECONNRESET || error->num == EPIPE);
 	return left ? ask_new(pw, q, reply, error) : r;
 }
 

@@ -53,8 +53,9 @@ struct box_leash {
 struct box_call {
 	int sock;
 	pid_t pid;
-	int pidfd; /* while it rests somebody else may reap it, and its pid be another's */
-	bool late; /* no answer: kill it */
+	int pidfd;  /* while it rests somebody else may reap it, and its pid be another's */
+	bool late;  /* no answer: kill it */
+	bool heard; /* it is at work on what it was asked last */
 	bool resting;
 	sigset_t mask;
 	struct sigaction chld;

@@ -139,10 +139,11 @@ def server_is_stopped():
 
 
 def nobody_waits_for_him():
-    start = time.monotonic()
+    start, mark = time.monotonic(), host.log_mark()
     gone = box.client(box.argv('alice', 'echo in'))
     assert box.out_of('bob', 'echo in') == 'in' and box.out_of('root', 'echo in') == 'in'
     assert box.out_of('bob', 'cd /nfs/alice 2>/dev/null || echo none') == 'none'
     done = box.finish(gone, timeout=30)
     assert done.rc != 0 and 'in\n' not in done.out, done
     assert time.monotonic() - start < 15 * host.SLOW
+    host.log_has(mark, "'alice' refused: the helper hung")

@@ -5,7 +5,10 @@ import time
 import machine
 import pytest
 from machine import IGNORE, SUCCESS, SYSTEM_ERR, begin, drive
-from stub import CONTAIN, FAIL, IGNORED, LEASHED, SENTENCE, WAIT, answering, place, refuse, reply, says
+from stub import (CONTAIN, FAIL, IGNORED, LEASHED, REQUEST, SENTENCE, WAIT, answering, place, refuse, reply,
+                  says)
+
+import host
 
 TENANT = machine.TENANT
 HANG = 'time.sleep(60)'
@@ -82,6 +85,21 @@ def test_hanging_after_the_account():
     assert driver.children == ['exit 0'] * 4
     assert driver.codes('setuid') == [1, 1]
     assert driver.state('after')['children'] == '0'
+
+
+@pytest.mark.parametrize('signal, reason', [('ALRM', 'the helper hung, maybe in a file system that does not answer: '
+                                                     'Connection timed out'),
+                                            ('KILL', 'the helper did not answer: ')])
+def test_dying_at_work_after_the_account(signal, reason):
+    """Nobody is asked a second time, and the log has what an alarm means."""
+    asked, mark = machine.DIR / f'asked-{signal}', host.log_mark()
+    dies = f'time.sleep(0.5); os.kill(os.getpid(), signal.SIG{signal})'
+    with place(answering(says(reply(CONTAIN)), 'sock.recv(65536)', NO_TIME, dies, log=asked)):
+        seen = drive(TENANT, 'account', 'open', *LEASHED)
+    assert [seen.code('account'), seen.code('open')] == [SUCCESS, SYSTEM_ERR]
+    assert seen.codes('setuid') == [1, 1]
+    assert asked.stat().st_size == REQUEST.size, 'one helper'
+    host.log_has(mark, f"'alice' refused: {reason}")
 
 
 def test_patience():
