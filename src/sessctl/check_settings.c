@@ -88,6 +88,17 @@ static void check_user_namespaces(const struct ctl_host *host, struct ctl_findin
 			 "terminals and kernel memory beyond his MemoryMax");
 }
 
+/* Before Linux 6.2 there is no switch for it. */
+static void check_terminals(const struct ctl_host *host, struct ctl_findings *findings)
+{
+	long long value;
+	if (read_setting(host, "dev.tty.ldisc_autoload", &value) &&
+	    !read_setting(host, "dev.tty.legacy_tiocsti", &value))
+		ctl_find(findings, CTL_NOTE, "su --pty, for root's su to a tenant",
+			 "a program can type into the terminal it was started from, and this "
+			 "kernel has no dev.tty.legacy_tiocsti to forbid it");
+}
+
 /*
  * A tenant's limit of 1 byte keeps his crashes from the pipe, but he may lower it to 0, which means
  * nothing to a pipe (do_coredump).
@@ -118,6 +129,7 @@ void ctl_check_settings(const struct ctl_host *host, struct ctl_findings *findin
 {
 	for (size_t i = 0; i < SB_ARRAY_SIZE(settings); i++)
 		check_setting(host, &settings[i], findings);
+	check_terminals(host, findings);
 	check_user_namespaces(host, findings);
 	check_core_pattern(host, findings);
 	check_selinux(host, findings);

@@ -126,6 +126,7 @@ static const struct {
 	{ "proc/sys/vm/unprivileged_userfaultfd", "0\n", 0, NULL },
 	{ "proc/sys/dev/tty/legacy_tiocsti", "1\n", 1, "dev.tty.legacy_tiocsti=1" },
 	{ "proc/sys/dev/tty/legacy_tiocsti", "0\n", 0, NULL },
+	{ "proc/sys/dev/tty/ldisc_autoload", "1\n", 1, "no dev.tty.legacy_tiocsti" },
 	{ "proc/sys/user/max_user_namespaces", "1000\n", 1, "user namespaces" },
 	{ "proc/sys/user/max_user_namespaces", "0\n", 0, NULL },
 	{ "proc/sys/kernel/core_pattern", "core\n", 0, NULL },
