@@ -11,7 +11,7 @@ from pathlib import Path
 import box
 import host
 from hostview import last, leave, lines_of
-from units import HOLDER, MONITOR, is_active, outside, sessions, systemctl, took
+from units import HOLDER, MONITOR, is_active, outside, sessions, systemctl, took, uid
 
 SPACE = 'readlink /proc/self/ns/pid'
 CONTROLLERS = {'cpu', 'cpuset', 'io', 'memory', 'pids'}
@@ -147,6 +147,17 @@ def test_logind_lists_a_tenant_and_its_verbs_work():
         assert box.finish(held).rc != 0
         host.wait_for('her container is gone', lambda: not box.containers('alice') and not host.of_user('alice'))
         assert sessions('bob') and sessions('carol')
+
+
+def test_loginctl_terminate_user_ends_all_of_him():
+    """His runtime directory goes as well, and as soon as a user's whom nobody contains."""
+    for user in ('carol', 'alice'):
+        held = box.held(user, 'exec cat')
+        box.run('loginctl', 'terminate-user', user)
+        assert box.finish(held).rc != 0
+        host.wait_for('he is out', lambda: not box.containers(user) and not host.of_user(user))
+        runtime = Path(f'/run/user/{uid(user)}')
+        host.wait_for('his runtime directory is gone', lambda: not runtime.exists(), 20)
 
 
 def test_a_tenant_who_kills_his_parent_ends_nobody_else():
