@@ -34,6 +34,7 @@ struct ctl_watched {
 struct ctl_tenants {
 	int run, inotify;     /* borrowed */
 	struct sb_cgroup *cg; /* NULL = there is no base */
+	bool blind;	      /* that was so at the last survey */
 	int base_wd;	      /* tells of groups that are made below it */
 	struct ctl_watched *v;
 	size_t n;

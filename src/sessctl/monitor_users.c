@@ -11,6 +11,7 @@
 #include "sessbox/notice.h"
 #include "sessbox/parse.h"
 #include "sessbox/str.h"
+#include "sessctl.h"
 
 /* He is told at most once in that time. */
 #define PAUSE_SEC 60
@@ -69,15 +70,25 @@ static void take_list(struct ctl_tenants *tenants, const uid_t *uids, size_t n)
 	tenants->n = n;
 }
 
+/* Anew: the base goes and comes with a unit. */
+static void open_cgroups(struct ctl_tenants *tenants)
+{
+	struct sb_err err = { 0 };
+	bool was_blind = tenants->blind;
+	sb_cgroup_close(tenants->cg);
+	tenants->cg = NULL;
+	tenants->blind = sb_cgroup_open(NULL, &tenants->cg, &err) < 0;
+	if (!tenants->blind)
+		tenants->base_wd = sb_cgroup_watch_base(tenants->cg, tenants->inotify);
+	else if (!was_blind)
+		ctl_warn("tenants are not told what goes wrong: %s", err.msg);
+}
+
 void ctl_tenants_survey(struct ctl_tenants *tenants)
 {
 	cleanup_free uid_t *uids = NULL;
 	ssize_t n = sb_user_list(tenants->run, &uids);
-	/* Anew: the base goes and comes with a unit. */
-	sb_cgroup_close(tenants->cg);
-	tenants->cg = NULL;
-	if (sb_cgroup_open(NULL, &tenants->cg, NULL) == 0)
-		tenants->base_wd = sb_cgroup_watch_base(tenants->cg, tenants->inotify);
+	open_cgroups(tenants);
 	if (n >= 0)
 		take_list(tenants, uids, (size_t)n);
 }

@@ -75,8 +75,10 @@ def test_stopping_the_holder_ends_all_tenants_and_nobody_else():
     assert box.line(alice) == 'ready\n'
     with box.session('carol') as carol:
         bob = box.held('bob', 'setsid sleep 610 >/dev/null 2>&1 & exec cat')
+        mark = host.log_mark()
         assert took(lambda: systemctl('stop', HOLDER)) < 5 * host.SLOW
         try:
+            host.log_has(mark, 'sessctl.*: tenants are not told what goes wrong: no cgroup of sessbox-tenants')
             assert box.closed_by_peer(alice) and box.closed_by_peer(bob)
             assert not host.of_user('alice') and not host.of_user('bob')
             host.wait_for('the cgroup is gone', lambda: not host.bases()[0].exists())
