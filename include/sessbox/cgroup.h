@@ -147,6 +147,7 @@ struct sb_usage {
 	uint64_t tasks_refused; /* forks refused at TasksMax */
 	uint64_t memory_hits;	/* times this group's own MemoryMax was in the way */
 	uint64_t memory_peak;	/* bytes; where the line above does not tell everything, or 0 */
+	uint64_t tasks_hits;	/* times its own TasksMax was in the way, if the kernel tells */
 };
 
 /* Usage from the kernel; what a hierarchy does not tell is SB_INFINITY. No such group: -ENOENT. */
@@ -157,7 +158,7 @@ int sb_cgroup_usage(struct sb_cgroup *cg, const char *group, struct sb_usage *re
 int sb_cgroup_levels(struct sb_cgroup *cg, const char *group, struct sb_usage *ret,
 		     struct sb_err *err);
 
-/* What has gone wrong in it, the last four, alone. */
+/* What has gone wrong in it, the last five, alone. */
 int sb_cgroup_events(struct sb_cgroup *cg, const char *group, struct sb_usage *ret,
 		     struct sb_err *err);
 
@@ -169,6 +170,10 @@ int sb_cgroup_events(struct sb_cgroup *cg, const char *group, struct sb_usage *r
 #define SB_CGROUP_WATCHES 2
 int sb_cgroup_watch(struct sb_cgroup *cg, const char *group, int inotify,
 		    int wds[SB_CGROUP_WATCHES]);
+
+/* The same for forks refused at the limit of a class' own group, which Linux 6.11 and later count
+ * there. The watch, which all who ask have together; 0 = there can be none; or -errno. */
+int sb_cgroup_watch_class(struct sb_cgroup *cg, const char *class, int inotify);
 
 /* The same, again and again, when a group is made directly below <base>: the watch, 0 or -errno. */
 int sb_cgroup_watch_base(struct sb_cgroup *cg, int inotify);

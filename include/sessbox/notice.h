@@ -17,10 +17,11 @@
 
 /* What can be to blame. */
 enum sb_blame {
-	SB_BLAME_OWN,	/* a limit of his */
-	SB_BLAME_LANE,	/* one of the small cgroup beside his */
-	SB_BLAME_CLASS, /* the budget of his class */
-	SB_BLAME_HOST,	/* the machine itself is full */
+	SB_BLAME_OWN,	 /* a limit of his */
+	SB_BLAME_LANE,	 /* one of the small cgroup beside his */
+	SB_BLAME_CLASS,	 /* the budget of his class */
+	SB_BLAME_SHARED, /* likewise, and whose process it was the kernel does not tell */
+	SB_BLAME_HOST,	 /* the machine itself is full */
 };
 
 /* What has happened since he was told. */
@@ -46,6 +47,12 @@ void sb_trouble_print(char *buf, size_t size, const struct sb_trouble *trouble);
 /* The whole of a sentence that somebody reads: with when it was (0 = now), and how to look. */
 #define SB_NOTICE_MAX 160
 void sb_notice_print(char *buf, size_t size, const char *text, uint64_t at, const char *user);
+
+/*
+ * Notes what a class' group has counted before he came, where the kernel counts there: that is no
+ * trouble of his. Without effect once something has been noted.
+ */
+void sb_notice_begin(int user_fd, struct sb_cgroup *cg, uid_t uid);
 
 /*
  * Looks at a tenant's cgroups. Returns 1 if there is something to tell: it is in ret, and waits for

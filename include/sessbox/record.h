@@ -68,7 +68,7 @@ struct sb_told_record {
 	uint64_t at; /* seconds since the epoch */
 	uint64_t kills, refusals, hits;
 	uint64_t lane_kills, lane_refusals;
-	uint64_t class_hits;
+	uint64_t class_hits, class_refusals;
 };
 
 /* Of CPU time, which v1 cuts to that of the class; see container_quota.c. */
@@ -138,7 +138,8 @@ bool sb_session_lives(const struct sb_session_record *rec);
 int sb_quota_save(int user_fd, const struct sb_quota_record *rec);
 int sb_quota_load(int user_fd, struct sb_quota_record *ret);
 
-/* These two are missing (-ENOENT) where nothing has gone wrong. */
+/* These two are missing (-ENOENT) where nothing has gone wrong; told is not where a class counts.
+ */
 int sb_told_save(int user_fd, const struct sb_told_record *rec);
 int sb_told_load(int user_fd, struct sb_told_record *ret);
 int sb_notice_save(int run_fd, uid_t uid, const struct sb_notice_record *rec);

@@ -205,7 +205,8 @@ static bool is_event(const struct sb_cgroup_stat *row)
 	static const size_t events[] = { offsetof(struct sb_usage, oom_kills),
 					 offsetof(struct sb_usage, tasks_refused),
 					 offsetof(struct sb_usage, memory_hits),
-					 offsetof(struct sb_usage, memory_peak) };
+					 offsetof(struct sb_usage, memory_peak),
+					 offsetof(struct sb_usage, tasks_hits) };
 	return is_one_of(row, events, SB_ARRAY_SIZE(events));
 }
 

@@ -204,6 +204,8 @@ static const struct sb_cgroup_stat stats_table[] = {
 	{ SB_CONTROLLER_MEMORY, FIELD(memory_hits), "memory.events.local", "oom", 1, SB_STAT_ALL },
 	{ SB_CONTROLLER_PIDS, FIELD(tasks), "pids.current", NULL, 1, SB_STAT_ALL },
 	{ SB_CONTROLLER_PIDS, FIELD(tasks_refused), "pids.events", "max", 1, SB_STAT_ALL },
+	/* Since Linux 6.11; until then the line above counts in the group that forked. */
+	{ SB_CONTROLLER_PIDS, FIELD(tasks_hits), "pids.events.local", "max", 1, SB_STAT_ALL },
 	{ SB_CONTROLLER_CPUACCT, FIELD(cpu_us), "cpu.stat", "usage_usec", 1, SB_STAT_ALL },
 };
 

@@ -41,6 +41,15 @@ int sb_cgroup_watch(struct sb_cgroup *cg, const char *group, int inotify,
 	return n;
 }
 
+int sb_cgroup_watch_class(struct sb_cgroup *cg, const char *class, int inotify)
+{
+	if (cg->mode != SB_CGROUP_V2)
+		return 0;
+	cleanup_fd int dir = sb_hierarchy_group(&cg->list[0], class);
+	int wd = dir < 0 ? dir : watch(inotify, dir, "pids.events.local", IN_MODIFY | IN_ONESHOT);
+	return wd == -ENOENT ? 0 : wd;
+}
+
 int sb_cgroup_watch_base(struct sb_cgroup *cg, int inotify)
 {
 	if (cg->mode != SB_CGROUP_V2)

@@ -5,6 +5,7 @@
 
 #include "container_opening.h"
 #include "sessbox/io.h"
+#include "sessbox/notice.h"
 #include "sessbox/parse.h"
 #include "sessbox/proc.h"
 #include "sessbox/service.h"
@@ -189,6 +190,8 @@ static int create_container(struct sb_opening *o, struct sb_err *err)
 	o->grant.unsupported = c->unsupported;
 	o->session.container = c->number;
 	o->grant.init = sb_steal_fd(&c->init);
+	if (sb_opening_policy(o)->set.budget.tasks_max != SB_INFINITY)
+		sb_notice_begin(o->user.fd, c->cg, sb_opening_policy(o)->uid);
 	return 0;
 }
 

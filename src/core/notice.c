@@ -41,11 +41,20 @@ static enum sb_blame blame_for_kill(const struct sb_sight *now, const struct sb_
 	return SB_BLAME_HOST;
 }
 
+/* Linux 6.11 and later count a refused fork in the group whose limit it was, and above; earlier
+ * ones and v1 in the group that forked alone. */
+static bool is_counted_at_limit(const struct sb_sight *now)
+{
+	return now->class.tasks_refused != SB_INFINITY &&
+	       now->class.tasks_refused >= now->own.tasks_refused;
+}
+
 /* Of two that are both in the way it is the fuller one. */
 static enum sb_blame blame_for_refusal(const struct sb_sight *now)
 {
 	bool own = now->tasks_max != SB_INFINITY;
-	bool class = now->class_tasks_max != SB_INFINITY && now->class.tasks != SB_INFINITY;
+	bool class = now->class_tasks_max != SB_INFINITY && now->class.tasks != SB_INFINITY &&
+		     !is_counted_at_limit(now);
 	if (!own && !class)
 		return SB_BLAME_HOST;
 	if (!own || !class)
@@ -65,19 +74,26 @@ struct sb_trouble sb_trouble_find(const struct sb_sight *now, struct sb_told_rec
 	uint64_t lane_kills = risen(now->lane.oom_kills, told->lane_kills);
 	uint64_t own_refusals = risen(now->own.tasks_refused, told->refusals);
 	uint64_t lane_refusals = risen(now->lane.tasks_refused, told->lane_refusals);
+	uint64_t class_refusals = risen(now->class.tasks_hits, told->class_refusals);
 	struct sb_trouble t = { .kills = own_kills + lane_kills,
 				.refusals = own_refusals + lane_refusals,
 				.memory_max = SB_INFINITY,
 				.tasks_max = SB_INFINITY };
 	t.killer = own_kills ? blame_for_kill(now, told) : SB_BLAME_LANE;
 	t.refuser = own_refusals ? blame_for_refusal(now) : SB_BLAME_LANE;
+	/* Whose fork that was is nowhere to be seen: all are told what is known. */
+	if (!t.refusals && class_refusals) {
+		t.refusals = class_refusals;
+		t.refuser = SB_BLAME_SHARED;
+	}
 	*told = (struct sb_told_record){ .at = told->at,
 					 .kills = known(now->own.oom_kills),
 					 .refusals = known(now->own.tasks_refused),
 					 .hits = known(now->own.memory_hits),
 					 .lane_kills = known(now->lane.oom_kills),
 					 .lane_refusals = known(now->lane.tasks_refused),
-					 .class_hits = known(now->class.memory_hits) };
+					 .class_hits = known(now->class.memory_hits),
+					 .class_refusals = known(now->class.tasks_hits) };
 	return t;
 }
 
@@ -94,6 +110,7 @@ static const char *const tasks_blames[] = {
 	[SB_BLAME_OWN] = "TasksMax",
 	[SB_BLAME_LANE] = "the small session's TasksMax",
 	[SB_BLAME_CLASS] = "ClassTasksMax",
+	[SB_BLAME_SHARED] = "ClassTasksMax",
 	[SB_BLAME_HOST] = "the machine's room for processes",
 };
 
@@ -125,6 +142,11 @@ static size_t print_kills(char *buf, size_t size, const struct sb_trouble *troub
 /* How many is not told: what is refused tries again. */
 void sb_trouble_print(char *buf, size_t size, const struct sb_trouble *trouble)
 {
+	static const char *const subjects[2][2] = {
+		{ "New processes of yours were refused", " New ones were refused" },
+		{ "New processes in your class were refused, perhaps yours",
+		  " New ones in your class were refused, perhaps yours" },
+	};
 	char limit[64];
 	buf[0] = '\0';
 	size_t len = trouble->kills ? print_kills(buf, size, trouble) : 0;
@@ -132,8 +154,8 @@ void sb_trouble_print(char *buf, size_t size, const struct sb_trouble *trouble)
 		return;
 	print_limit(limit, sizeof(limit), tasks_blames[trouble->refuser], trouble->tasks_max,
 		    false);
-	snprintf(buf + len, size - len, "%s were refused: %s was used up.",
-		 len ? " New ones" : "New processes of yours", limit);
+	snprintf(buf + len, size - len, "%s: %s was used up.",
+		 subjects[trouble->refuser == SB_BLAME_SHARED][len > 0], limit);
 }
 
 /* What follows the text says less than the text: it goes where there is no room. */
@@ -152,7 +174,7 @@ void sb_notice_print(char *buf, size_t size, const char *text, uint64_t at, cons
 
 static void see_nothing(struct sb_usage *usage)
 {
-	*usage = (struct sb_usage){ SB_INFINITY, SB_INFINITY, SB_INFINITY, SB_INFINITY,
+	*usage = (struct sb_usage){ SB_INFINITY, SB_INFINITY, SB_INFINITY, SB_INFINITY, SB_INFINITY,
 				    SB_INFINITY, SB_INFINITY, SB_INFINITY, SB_INFINITY };
 }
 
@@ -215,11 +237,31 @@ static void find_values(struct sb_cgroup *cg, const struct groups *groups,
 	const char *const names[] = { [SB_BLAME_OWN] = groups->own,
 				      [SB_BLAME_LANE] = groups->lane,
 				      [SB_BLAME_CLASS] = groups->class,
+				      [SB_BLAME_SHARED] = groups->class,
 				      [SB_BLAME_HOST] = NULL };
 	if (trouble->kills && names[trouble->killer])
 		trouble->memory_max = limit_of(cg, names[trouble->killer], SB_MEMORY_MAX);
 	if (trouble->refusals && names[trouble->refuser])
 		trouble->tasks_max = limit_of(cg, names[trouble->refuser], SB_TASKS_MAX);
+}
+
+/* What he has been told when he has been told nothing. */
+static struct sb_told_record begin(int user_fd, const struct sb_cgroup *cg,
+				   const struct sb_sight *now)
+{
+	const struct sb_told_record told = { .class_refusals = known(now->class.tasks_hits) };
+	if (sb_cgroup_mode(cg) == SB_CGROUP_V2 && now->class.tasks_hits != SB_INFINITY)
+		sb_told_save(user_fd, &told);
+	return told;
+}
+
+void sb_notice_begin(int user_fd, struct sb_cgroup *cg, uid_t uid)
+{
+	struct sb_told_record told;
+	struct groups groups;
+	struct sb_sight now;
+	if (sb_told_load(user_fd, &told) == -ENOENT && see(cg, uid, &groups, &now) == 0)
+		begin(user_fd, cg, &now);
 }
 
 int sb_notice_look(int run_fd, int user_fd, struct sb_cgroup *cg, uid_t uid, unsigned int pause_sec,
@@ -233,7 +275,7 @@ int sb_notice_look(int run_fd, int user_fd, struct sb_cgroup *cg, uid_t uid, uns
 		return r;
 	r = sb_told_load(user_fd, &before);
 	if (r < 0)
-		before = (struct sb_told_record){ 0 };
+		before = begin(user_fd, cg, &now);
 	told = before;
 	struct sb_trouble trouble = sb_trouble_find(&now, &told);
 	if (!trouble.kills && !trouble.refusals)

@@ -68,6 +68,7 @@ static const struct field told_fields[] = {
 	FIELD(FIELD_U64, sb_told_record, lane_kills, "LaneKills"),
 	FIELD(FIELD_U64, sb_told_record, lane_refusals, "LaneRefusals"),
 	FIELD(FIELD_U64, sb_told_record, class_hits, "ClassHits"),
+	FIELD(FIELD_U64, sb_told_record, class_refusals, "ClassRefusals"),
 };
 
 static const struct field quota_fields[] = {

@@ -25,6 +25,7 @@ struct ctl_watched {
 	uid_t uid;
 	int wds[CTL_WATCHES];
 	size_t n_wds;
+	int class_wd;	 /* on his class' group, which others share; 0 = none */
 	int64_t look_at; /* sb_now_ms; CTL_NEVER = when the kernel tells */
 	int64_t missing; /* how long to wait for a cgroup that is not there */
 	int64_t collect_at;

@@ -43,7 +43,8 @@ static struct ctl_watched *find(const struct ctl_tenants *tenants, uid_t uid)
 	return NULL;
 }
 
-/* Most watches have gone with their files; the kernel says so, and means no harm. */
+/* Most watches have gone with their files; the kernel says so, and means no harm. That on a class'
+ * group is others', too, and goes with it. */
 static void unwatch(struct ctl_tenants *tenants, struct ctl_watched *w)
 {
 	while (w->n_wds > 0)
@@ -113,6 +114,10 @@ void ctl_tenants_event(struct ctl_tenants *tenants, int wd)
 {
 	for (size_t i = 0; i < tenants->n; i++) {
 		struct ctl_watched *w = &tenants->v[i];
+		if (w->class_wd == wd) {
+			w->class_wd = 0;
+			look_soon(w);
+		}
 		for (size_t k = 0; k < w->n_wds; k++) {
 			if (w->wds[k] != wd)
 				continue;
@@ -136,8 +141,12 @@ void ctl_tenants_group_made(struct ctl_tenants *tenants, const char *name)
 /* Has the kernel tell? Those that are watched already stay so. */
 static bool watch(struct ctl_tenants *tenants, struct ctl_watched *w)
 {
-	char group[SB_CGROUP_NAME_MAX];
+	char group[SB_CGROUP_NAME_MAX], class[SB_CGROUP_NAME_MAX];
 	sb_cgroup_find(tenants->cg, w->uid, group);
+	int of_class = sb_cgroup_above(group, class)
+			       ? sb_cgroup_watch_class(tenants->cg, class, tenants->inotify)
+			       : 0;
+	w->class_wd = of_class > 0 ? of_class : 0;
 	int own = sb_cgroup_watch(tenants->cg, group, tenants->inotify, w->wds);
 	sb_cgroup_rescue(group, w->uid);
 	int lane =

@@ -159,6 +159,27 @@ def a_budget_is_named_when_it_is_to_blame():
         term.expect(r'A process of yours was killed: ClassMemoryMax=64M was used up\.')
 
 
+def is_counted_at_limit():
+    """Whose limit refused a fork, and no longer who forked."""
+    return host.unified() and tuple(map(int, re.findall(r'\d+', os.uname().release)[:2])) >= (6, 11)
+
+
+@case(20)
+def a_budget_of_processes_is_named_when_it_is_to_blame():
+    """To who forked, or if the kernel does not tell to all of the class."""
+    two_classes(ClassTasksMax='40')
+    whose = 'in your class were refused, perhaps yours' if is_counted_at_limit() else 'of yours were refused'
+    said = rf'New processes {whose}: ClassTasksMax=40 was used up\.'
+    with monitor():
+        term, member, stranger = [box.terminal(user) for user in ('alice', 'bob', 't00')]
+        assert int(box.out_of('alice', box.script('forks.py', 60))) < 40
+        term.expect(said)
+        if is_counted_at_limit():
+            member.expect(said)
+        for other in (member, stranger):
+            assert other.run('true')[0] == 0 and 'refused' not in other.text, other.text
+
+
 @case(20)
 @contains('su')
 def one_who_came_by_su_reads_it_on_the_terminal_he_brought():

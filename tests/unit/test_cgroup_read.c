@@ -158,22 +158,24 @@ static void reads_usage_of_v2(void **state)
 	struct sb_cgroup *cg = tree_open(&t);
 	assert_int_equal(sb_cgroup_usage(cg, "u7", &usage, &err), -ENOENT);
 	put(&t, "", "memory.current", "4096\n");
-	expect_usage(cg, &(struct sb_usage){ 4096, INF, INF, INF, INF, INF, INF, 0 });
+	expect_usage(cg, &(struct sb_usage){ 4096, INF, INF, INF, INF, INF, INF, 0, INF });
 	put(&t, "", "memory.swap.current", "8192\n");
 	put(&t, "", "pids.current", "3\n");
 	put(&t, "", "cpu.stat", "usage_usec 1234567\nuser_usec 1\nsystem_usec 2\n");
 	put(&t, "", "memory.events", "low 0\nhigh 0\nmax 9\noom 5\noom_kill 4\noom_group_kill 1\n");
 	put(&t, "", "pids.events", "max 17\n");
-	expect_usage(cg, &(struct sb_usage){ 4096, 8192, 3, 1234567, 4, 17, INF, 0 });
+	expect_usage(cg, &(struct sb_usage){ 4096, 8192, 3, 1234567, 4, 17, INF, 0, INF });
 	/* A class' own, without its tenants'. */
 	put(&t, "", "memory.events.local", "low 0\nhigh 0\nmax 9\noom 2\noom_kill 0\n");
-	expect_usage(cg, &(struct sb_usage){ 4096, 8192, 3, 1234567, 4, 17, 2, 0 });
+	expect_usage(cg, &(struct sb_usage){ 4096, 8192, 3, 1234567, 4, 17, 2, 0, INF });
+	/* Linux 6.11 counts a class' own refusals, too. */
+	put(&t, "", "pids.events.local", "max 6\n");
 	assert_int_equal(sb_cgroup_events(cg, "u7", &usage, &err), 0);
-	const struct sb_usage events = { INF, INF, INF, INF, 4, 17, 2, 0 };
+	const struct sb_usage events = { INF, INF, INF, INF, 4, 17, 2, 0, 6 };
 	assert_memory_equal(&usage, &events, sizeof(usage));
 	/* Older kernels do not count it. */
 	put(&t, "", "memory.events", "oom 5\n");
-	expect_usage(cg, &(struct sb_usage){ 4096, 8192, 3, 1234567, INF, 17, 2, 0 });
+	expect_usage(cg, &(struct sb_usage){ 4096, 8192, 3, 1234567, INF, 17, 2, 0, 6 });
 	put(&t, "", "memory.events", "oom_kill four\n");
 	assert_int_equal(sb_cgroup_usage(cg, "u7", &usage, &err), -EBADMSG);
 	assert_string_equal(err.msg, "read memory.events of cgroup u7: Bad message");
@@ -195,10 +197,10 @@ static void reads_usage_of_v1(void **state)
 	put(&t, "cpu,cpuacct", "cpuacct.usage", "1234567899\n");
 	put(&t, "memory", "memory.failcnt", "43\n");
 	put(&t, "memory", "memory.max_usage_in_bytes", "65536\n");
-	expect_usage(cg, &(struct sb_usage){ 4096, 8192, 3, 1234567, 2, 17, 43, 65536 });
+	expect_usage(cg, &(struct sb_usage){ 4096, 8192, 3, 1234567, 2, 17, 43, 65536, 0 });
 	/* The two are not read at the same instant. */
 	put(&t, "memory", "memory.memsw.usage_in_bytes", "4095\n");
-	expect_usage(cg, &(struct sb_usage){ 4096, 0, 3, 1234567, 2, 17, 43, 65536 });
+	expect_usage(cg, &(struct sb_usage){ 4096, 0, 3, 1234567, 2, 17, 43, 65536, 0 });
 	sb_cgroup_close(cg);
 	tree_remove(&t);
 }

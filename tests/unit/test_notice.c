@@ -20,7 +20,7 @@
 	}
 #define NONE                                                                                       \
 	{                                                                                          \
-		INF, INF, INF, INF, INF, INF, INF, INF                                             \
+		INF, INF, INF, INF, INF, INF, INF, INF, INF                                        \
 	}
 
 static const struct {
@@ -161,6 +161,26 @@ static const struct {
 	  4,
 	  0,
 	  SB_BLAME_HOST },
+	/* Counted where the limit is, and above: his own, though the class' is nearly full. */
+	{ { .own = { .tasks_refused = 4, .tasks_hits = 4, .tasks = 10 },
+	    .lane = NONE,
+	    .class = { .tasks_refused = 9, .tasks_hits = 5, .tasks = 49 },
+	    .tasks_max = 30,
+	    .class_tasks_max = 50 },
+	  { .class_refusals = 5 },
+	  0,
+	  4,
+	  0,
+	  SB_BLAME_OWN },
+	/* Somebody's of the class: of all who are in it. */
+	{ { .own = { .tasks_refused = 4, .tasks_hits = 4 },
+	    .lane = NONE,
+	    .class = { .tasks_refused = 12, .tasks_hits = 8 } },
+	  { .refusals = 4, .class_refusals = 5 },
+	  0,
+	  3,
+	  0,
+	  SB_BLAME_SHARED },
 };
 
 static void finds_what_is_to_blame(void **state)
@@ -202,6 +222,12 @@ static const struct {
 	{ { 2, 9, SB_BLAME_OWN, SB_BLAME_OWN, 64 * MIB, 30 },
 	  "2 processes of yours were killed: MemoryMax=64M was used up. "
 	  "New ones were refused: TasksMax=30 was used up." },
+	{ { 0, 9, 0, SB_BLAME_SHARED, INF, 50 },
+	  "New processes in your class were refused, perhaps yours: ClassTasksMax=50 was used "
+	  "up." },
+	{ { 1, 9, SB_BLAME_OWN, SB_BLAME_SHARED, 64 * MIB, 50 },
+	  "A process of yours was killed: MemoryMax=64M was used up. "
+	  "New ones in your class were refused, perhaps yours: ClassTasksMax=50 was used up." },
 };
 
 static void says_it(void **state)
@@ -329,12 +355,48 @@ static void looks_at_the_class(void **state)
 	tree_remove(&t);
 }
 
+/* Where the kernel counts in the class' group: what it has counted there since he came. */
+static void looks_at_what_a_class_has_counted(void **state)
+{
+	(void)state;
+	struct tree t = tree_make();
+	struct sb_notice_record notice;
+	struct sb_told_record told;
+	tree_v2(&t);
+	struct sb_cgroup *cg = tree_open(&t);
+	put(&t, "c-students/u7", "pids.events", "max 0\n");
+	put(&t, "c-students/u7", "pids.events.local", "max 0\n");
+	put(&t, "c-students", "pids.events", "max 12\n");
+	put(&t, "c-students", "pids.events.local", "max 10\n");
+	put(&t, "c-students", "pids.max", "50\n");
+	sb_notice_begin(t.fd, cg, 7);
+	assert_int_equal(sb_told_load(t.fd, &told), 0);
+	assert_int_equal(told.class_refusals, 10);
+	assert_int_equal(look(&t, cg, 60, &notice), 0);
+	put(&t, "c-students", "pids.events.local", "max 13\n");
+	sb_notice_begin(t.fd, cg, 7);
+	assert_int_equal(look(&t, cg, 60, &notice), 1);
+	assert_string_equal(notice.text, "New processes in your class were refused, perhaps yours: "
+					 "ClassTasksMax=50 was used up.");
+	assert_int_equal(look(&t, cg, 60, &notice), 0);
+	/* One who came by an earlier version. */
+	assert_int_equal(unlinkat(t.fd, "told", 0), 0);
+	assert_int_equal(look(&t, cg, 60, &notice), 0);
+	put(&t, "c-students", "pids.events.local", "max 14\n");
+	assert_int_equal(look(&t, cg, 60, &notice), 1);
+	sb_cgroup_close(cg);
+	tree_remove(&t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(finds_what_is_to_blame),    cmocka_unit_test(says_it),
-		cmocka_unit_test(says_when_and_how_to_look), cmocka_unit_test(looks_and_remembers),
+		cmocka_unit_test(finds_what_is_to_blame),
+		cmocka_unit_test(says_it),
+		cmocka_unit_test(says_when_and_how_to_look),
+		cmocka_unit_test(looks_and_remembers),
 		cmocka_unit_test(looks_at_the_class),
+		cmocka_unit_test(looks_at_what_a_class_has_counted),
 	};
 	return cmocka_run_group_tests_name("notice", tests, NULL, NULL);
 }

@@ -101,7 +101,7 @@ static const struct kind kinds[] = {
 	  "sessions/1633771873" },
 	{ "told",
 	  sizeof(struct sb_told_record),
-	  END(sb_told_record, class_hits),
+	  END(sb_told_record, class_refusals),
 	  { { 0 } },
 	  save_told,
 	  load_told,

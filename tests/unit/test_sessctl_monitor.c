@@ -108,11 +108,27 @@ static void gone(void **state)
 	drop_scratch(&s);
 }
 
+/* One watch for all of a class. */
+static void a_class_is_looked_at_as_a_whole(void **state)
+{
+	struct ctl_watched v[] = { { .uid = 5, .look_at = CTL_NEVER, .class_wd = 3 },
+				   { .uid = 6, .look_at = CTL_NEVER, .wds = { 4 }, .n_wds = 1 },
+				   { .uid = 7, .look_at = CTL_NEVER, .class_wd = 3 } };
+	struct ctl_tenants tenants = { .run = -1, .inotify = -1, .v = v, .n = 3 };
+	(void)state;
+	ctl_tenants_event(&tenants, 3);
+	assert_true(v[0].look_at != CTL_NEVER && v[2].look_at != CTL_NEVER);
+	assert_true(v[1].look_at == CTL_NEVER && v[0].class_wd == 0 && v[2].class_wd == 0);
+	ctl_tenants_event(&tenants, 4);
+	assert_true(v[1].look_at != CTL_NEVER && v[1].n_wds == 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(hosts_terminals),
 		cmocka_unit_test(gone),
+		cmocka_unit_test(a_class_is_looked_at_as_a_whole),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
