@@ -11,6 +11,7 @@ from pathlib import Path
 import box
 import host
 from hostview import last, leave, lines_of
+from sharing import STUBBORN
 from units import HOLDER, MONITOR, is_active, outside, sessions, systemctl, took, uid
 
 SPACE = 'readlink /proc/self/ns/pid'
@@ -177,8 +178,7 @@ def test_a_tenant_who_kills_his_parent_ends_nobody_else():
 def test_a_session_is_closed_at_once_for_logind():
     """No process of ours keeps it closing for as long as the container takes to end."""
     box.config(tenants={'TimeoutStopSec': '60'})
-    stubborn = 'setsid sh -c "trap : TERM HUP; while :; do sleep 1; done" >/dev/null 2>&1 </dev/null &'
-    box.out_of('alice', stubborn)
+    box.out_of('alice', STUBBORN)
     host.wait_for('it retires', lambda: box.the_container('alice')['state'] == 'retiring')
     host.wait_for('it is closed', lambda: not sessions('alice'), 3)
     assert box.the_container('alice')['state'] == 'retiring'
