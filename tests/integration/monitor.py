@@ -382,7 +382,7 @@ def killed_it_leaves_nobody_worse_off():
         if process:
             process.wait()
         assert box.ssh('alice', 'exit 4').rc == 4 and alice('echo on').out == 'on\n'
-        assert box.the_session('alice')
+        host.wait_for('those who came have left', lambda: len(box.sessions('alice')) == 1)
     if host.IN_VM:
         host.wait_for('it is started again', locked, 20)
         box.run('systemctl', 'stop', UNIT)
