@@ -100,14 +100,15 @@ def test_a_mistake_is_put_in_place_nowhere(fleet):
 
 
 def test_a_mistake_beside_what_a_host_has(fleet):
-    """Good for itself and on the first host. The second has a class by that name, which may set no limit."""
-    fleet.ssh('two', 'root', r'printf "[lab]\nMatchUsers=carol\nMatchServices=sshd\n" '
-              '>/etc/security/sessbox.d/local.conf')
+    """Good for itself and on the first host. The class by that name on the second one may set no limit."""
+    for name, more in ('one', ''), ('two', r'MatchServices=sshd\n'):
+        fleet.ssh(name, 'root', rf'printf "[lab]\nMatchUsers=carol\n{more}" >/etc/security/sessbox.d/local.conf')
     done, counts = fleet.play(sessbox_policy=POLICY + '[lab]\nTasksMax=80\n')
     assert done.rc != 0
     assert counts == {'one': (1, 0), 'two': (0, 1)}
     assert '[lab]' not in fleet.ssh('two', 'root', f'cat {DROPIN}').out
     everybody_gets_in(fleet)
+    fleet.ssh('one', 'root', 'rm /etc/security/sessbox.d/local.conf')
 
 
 def test_a_finding_fails_its_host(fleet):
