@@ -138,8 +138,7 @@ bool sb_session_lives(const struct sb_session_record *rec);
 int sb_quota_save(int user_fd, const struct sb_quota_record *rec);
 int sb_quota_load(int user_fd, struct sb_quota_record *ret);
 
-/* These two are missing (-ENOENT) where nothing has gone wrong; told is not where a class counts.
- */
+/* Missing (-ENOENT) where nothing has gone wrong; but told is there where a class counts. */
 int sb_told_save(int user_fd, const struct sb_told_record *rec);
 int sb_told_load(int user_fd, struct sb_told_record *ret);
 int sb_notice_save(int run_fd, uid_t uid, const struct sb_notice_record *rec);
