@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sessbox/group.h"
 #include "sessbox/parse.h"
 #include "sessbox/str.h"
 
@@ -33,9 +32,41 @@ int ctl_account_find(const char *text, struct ctl_account *ret)
 	return 0;
 }
 
+struct ctl_answer {
+	char *group;
+	int is_member; /* or a negative errno */
+};
+
+void ctl_answers_clear(struct ctl_answers *answers)
+{
+	for (size_t i = 0; i < answers->n; i++)
+		free(answers->v[i].group);
+	free(answers->v);
+	sb_group_cache_clear(&answers->groups);
+	*answers = (struct ctl_answers){ 0 };
+}
+
+/* One that cannot be noted is asked for again. */
+static void note(struct ctl_answers *answers, const char *group, int is_member)
+{
+	struct ctl_answer *v = reallocarray(answers->v, answers->n + 1, sizeof(*v));
+	char *copy = strdup(group);
+	if (v)
+		answers->v = v;
+	if (v && copy)
+		v[answers->n++] = (struct ctl_answer){ sb_steal_ptr(&copy), is_member };
+	free(copy);
+}
+
 static int in_group(const struct sb_login *login, const char *name, void *ctx)
 {
-	return sb_group_find(login->user, login->gid, name, ctx);
+	struct ctl_answers *answers = ctx;
+	for (size_t i = 0; i < answers->n; i++)
+		if (strcmp(answers->v[i].group, name) == 0)
+			return answers->v[i].is_member;
+	int r = sb_group_find(login->user, login->gid, name, &answers->groups);
+	note(answers, name, r);
+	return r;
 }
 
 static bool in_local_group(const struct sb_login *login, const char *name)
@@ -46,15 +77,15 @@ static bool in_local_group(const struct sb_login *login, const char *name)
 int ctl_account_policy(const struct ctl_account *account, const char *service,
 		       const struct sb_config *config, struct sb_policy **ret, struct sb_err *err)
 {
-	struct sb_group_cache groups = { 0 };
+	struct ctl_answers own = { 0 };
 	const struct sb_login login = { .user = account->name,
 					.uid = account->uid,
 					.gid = account->gid,
 					.service = service ? service : CTL_SERVICE_DEFAULT,
 					.in_group = in_group,
-					.ctx = &groups,
+					.ctx = account->answers ? account->answers : &own,
 					.in_local_group = in_local_group };
 	int r = sb_policy_resolve(config, &login, ret, err);
-	sb_group_cache_clear(&groups);
+	ctl_answers_clear(&own);
 	return r;
 }

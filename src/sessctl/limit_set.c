@@ -22,7 +22,7 @@
 #define FILE_MAX 65536
 
 struct change {
-	const struct ctl_account *account;
+	struct ctl_account account;
 	const struct ctl_wish *wishes;
 	size_t n;
 	bool runtime, force, temporary;
@@ -30,6 +30,7 @@ struct change {
 	const char *reason;
 	int status; /* of the failure; 0 = CTL_FAILED */
 
+	struct ctl_answers answers;
 	int run;
 	struct sb_user_dir user;
 	char service[64]; /* of his last session */
@@ -53,6 +54,23 @@ struct change {
 
 /* ---- the steps ---- */
 
+static int load(struct change *c, struct sb_config **config, struct sb_policy **policy,
+		struct sb_err *err)
+{
+	int r = sb_config_load(NULL, NULL, config, err);
+	return r < 0 ? r
+		     : ctl_account_policy(&c->account, *c->service ? c->service : NULL, *config,
+					  policy, err);
+}
+
+/* Which groups he is in, while his logins need not wait: a directory may take its time. */
+static int ask(void *ctx, struct sb_err *err)
+{
+	cleanup_config struct sb_config *config = NULL;
+	cleanup_policy struct sb_policy *policy = NULL;
+	return load(ctx, &config, &policy, err);
+}
+
 static int lock(void *ctx, struct sb_err *err)
 {
 	struct change *c = ctx;
@@ -61,7 +79,7 @@ static int lock(void *ctx, struct sb_err *err)
 	c->run = sb_run_open(err);
 	if (c->run < 0)
 		return c->run;
-	int r = sb_user_lock(c->run, c->account->uid, sb_now_ms() + LOCK_MS, &c->user, err);
+	int r = sb_user_lock(c->run, c->account.uid, sb_now_ms() + LOCK_MS, &c->user, err);
 	if (r < 0)
 		return r;
 	ssize_t n = sb_session_list(c->user.fd, &ids);
@@ -70,20 +88,11 @@ static int lock(void *ctx, struct sb_err *err)
 	return 0;
 }
 
-static int load(struct change *c, struct sb_config **config, struct sb_policy **policy,
-		struct sb_err *err)
-{
-	int r = sb_config_load(NULL, NULL, config, err);
-	return r < 0 ? r
-		     : ctl_account_policy(c->account, *c->service ? c->service : NULL, *config,
-					  policy, err);
-}
-
 static int look(void *ctx, struct sb_err *err)
 {
 	struct change *c = ctx;
 	if (sb_cgroup_open(NULL, &c->cg, NULL) == 0) {
-		sb_cgroup_find(c->cg, c->account->uid, c->group);
+		sb_cgroup_find(c->cg, c->account.uid, c->group);
 		c->live = sb_cgroup_exists(c->cg, c->group);
 	}
 	return load(c, &c->config, &c->before, err);
@@ -122,11 +131,11 @@ static int compose(void *ctx, struct sb_err *err)
 					  .until = c->until,
 					  .reason = c->reason };
 	struct ctl_dropin dropin = empty;
-	snprintf(c->name, sizeof(c->name), dropin_name(c), c->account->uid);
+	snprintf(c->name, sizeof(c->name), dropin_name(c), c->account.uid);
 	snprintf(c->path, sizeof(c->path), "%s/%s", dropin_dir(c), c->name);
 	int r = read_old(c, err);
 	if (r == 0)
-		r = ctl_dropin_load(&dropin, c->config, c->path, c->account->uid, err);
+		r = ctl_dropin_load(&dropin, c->config, c->path, c->account.uid, err);
 	/* They end together, and so the new ones take the place of the old ones. */
 	if (c->temporary) {
 		ctl_dropin_clear(&dropin);
@@ -136,7 +145,7 @@ static int compose(void *ctx, struct sb_err *err)
 		if (ctl_dropin_set(&dropin, c->wishes[i].key->name, c->wishes[i].text) < 0)
 			r = sb_fail(err, ENOMEM, "write '%s'", c->path);
 	if (r == 0 && dropin.n > 0)
-		r = ctl_dropin_print(&dropin, c->account->uid, c->account->name, &c->new_text, err);
+		r = ctl_dropin_print(&dropin, c->account.uid, c->account.name, &c->new_text, err);
 	ctl_dropin_clear(&dropin);
 	return r;
 }
@@ -188,7 +197,7 @@ static int weigh(void *ctx, struct sb_err *err)
 		err, ECANCELED,
 		"'%s' uses %s, more than MemoryMax=%s: the kernel will reclaim what it "
 		"can, and then %s. --force does it all the same",
-		c->account->name, used, max,
+		c->account.name, used, max,
 		sb_cgroup_mode(c->cg) == SB_CGROUP_V2 ? "kill processes"
 						      : "refuse the limit if that is not enough");
 }
@@ -203,12 +212,12 @@ static int apply(void *ctx, struct sb_err *err)
 	if (r == 0)
 		r = sb_cgroup_apply(c->cg, c->group, limits, &c->unsupported, err);
 	if (r == 0)
-		r = sb_rescue_limits(c->cg, c->account->uid, limits, err);
+		r = sb_rescue_limits(c->cg, c->account.uid, limits, err);
 	if (r == -EBUSY)
 		sb_fail_plain(err, EBUSY,
 			      "the kernel cannot bring what '%s' uses below the limit: end "
 			      "processes first (sessctl kill, sessctl terminate)",
-			      c->account->name);
+			      c->account.name);
 	return r;
 }
 
@@ -220,7 +229,7 @@ static void unapply(void *ctx)
 		return;
 	sb_quota_note(c->cg, c->group, c->user.fd, c->before->set.limits.cpu_quota, NULL);
 	sb_cgroup_apply(c->cg, c->group, &c->before->set.limits, &unsupported, NULL);
-	sb_rescue_limits(c->cg, c->account->uid, &c->before->set.limits, NULL);
+	sb_rescue_limits(c->cg, c->account.uid, &c->before->set.limits, NULL);
 }
 
 /* Or the next login would set what is set already. */
@@ -255,6 +264,7 @@ static int watch_end(void *ctx, struct sb_err *err)
 }
 
 static const struct sb_step steps[] = {
+	{ "ask for his groups", ask, NULL },
 	{ "lock", lock, NULL },
 	{ "read the configuration", look, NULL },
 	{ "compose the drop-in", compose, NULL },
@@ -303,11 +313,10 @@ static void tell(const struct change *c)
 
 static void tell_uncontained(const struct change *c)
 {
-	if (c->account->uid == 0)
+	if (c->account.uid == 0)
 		ctl_warn("root is never contained: the limits hold for nobody");
 	else if (!c->now->set.contain)
-		ctl_warn("no class contains '%s': the limits wait until one does",
-			 c->account->name);
+		ctl_warn("no class contains '%s': the limits wait until one does", c->account.name);
 }
 
 static void keep(const struct change *c)
@@ -324,6 +333,7 @@ static void clear(struct change *c)
 	sb_policy_free(c->now);
 	sb_config_free(c->config);
 	sb_config_free(c->config_now);
+	ctl_answers_clear(&c->answers);
 	sb_cgroup_close(c->cg);
 	free(c->old_text);
 	free(c->new_text);
@@ -332,13 +342,13 @@ static void clear(struct change *c)
 	sb_close(&c->run);
 	/* The lock has made a directory for somebody who is not in. */
 	if (idle)
-		sb_user_collect(c->account->uid, sb_now_ms() + LOCK_MS, NULL);
+		sb_user_collect(c->account.uid, sb_now_ms() + LOCK_MS, NULL);
 }
 
 int ctl_limit_set(const struct ctl_account *account, const struct ctl_wish *wishes, size_t n,
 		  uint64_t until, const struct ctl_args *args)
 {
-	struct change c = { .account = account,
+	struct change c = { .account = *account,
 			    .wishes = wishes,
 			    .n = n,
 			    .runtime = args->set & CTL_RUNTIME,
@@ -350,6 +360,7 @@ int ctl_limit_set(const struct ctl_account *account, const struct ctl_wish *wish
 			    .user = { -1, -1 },
 			    .dir = -1 };
 	struct sb_err err = { 0 };
+	c.account.answers = &c.answers;
 	int r = sb_steps_run(steps, SB_ARRAY_SIZE(steps), &c, &err);
 	int status = r == 0 ? CTL_OK : ctl_fail(c.status ? c.status : CTL_FAILED, "%s", err.msg);
 	if (r == 0 && !(args->set & CTL_JSON))

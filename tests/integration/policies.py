@@ -234,20 +234,21 @@ def is_free(lock):
 
 
 @case(19)
-def who_ends_limits_keeps_no_login_waiting_for_a_directory():
-    """It asks first, and takes his lock afterwards."""
+def who_sets_or_ends_limits_keeps_no_login_waiting_for_a_directory():
+    """He asks first, and takes his lock afterwards."""
     with box.session('alice'):
         assert box.the_session('alice') and is_free(host.RUN / 'u3001/lock')
         box.config(more={'MatchGroups': 'students', 'Contain': 'yes'})
-        with directory('hang', ['group']):
-            collector = box.client(['sessctl', 'gc'])
-            maps = Path(f'/proc/{collector.pid}/maps')
-            host.wait_for('it asks', lambda: 'libnss_hang' in maps.read_text())
-            for _ in range(10):
-                time.sleep(0.1)
-                assert is_free(host.RUN / 'u3001/lock')
-            assert collector.poll() is None  # it still asks
-            box.stop(collector)
+        for arguments in (['gc'], ['limit', 'alice', 'TasksMax=50']):
+            with directory('hang', ['group']):
+                asking = box.client(['sessctl', *arguments])
+                maps = Path(f'/proc/{asking.pid}/maps')
+                host.wait_for('it asks', lambda: 'libnss_hang' in maps.read_text())
+                for _ in range(10):
+                    time.sleep(0.1)
+                    assert is_free(host.RUN / 'u3001/lock')
+                assert asking.poll() is None  # it still asks
+                box.stop(asking)
 
 
 @case(19)
