@@ -118,6 +118,12 @@ int sb_session_check(struct sb_cgroup *cg, const struct sb_policy *policy, int64
 int sb_session_close(uid_t uid, uint32_t session, bool had_tty, int64_t deadline,
 		     struct sb_err *err);
 
+/*
+ * Lets the session's caller go on if it stands still. su stops with its child, and while it does it
+ * takes no note of that one's end: no close, and the container's init waits for its last process.
+ */
+void sb_session_wake(const struct sb_session_record *rec);
+
 /* The step tables, for tests that fail each step and for `sessbox-helper --steps`. */
 struct sb_step_table {
 	const char *name;

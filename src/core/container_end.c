@@ -14,6 +14,8 @@
 #define STOP_MARGIN_MS 3000
 /* How long v2 may take to kill frozen processes, and v1 to begin with it. */
 #define FROZEN_DEATH_MS 200
+/* How often callers are looked after meanwhile: a process that ends may stop once more. */
+#define WAKE_MS 200
 
 static int leave_container(uid_t uid, uint32_t session, uint32_t number, struct sb_user_dir *user)
 {
@@ -112,12 +114,33 @@ static int kill_container(int user_fd, uint32_t number)
 	return init;
 }
 
-static void wait_for_end(int init, int64_t deadline)
+static void wake_callers(int user_fd)
+{
+	cleanup_free uint32_t *ids = NULL;
+	struct sb_session_record rec;
+	ssize_t n = sb_session_list(user_fd, &ids);
+	for (ssize_t i = 0; i < n; i++)
+		if (sb_session_load(user_fd, "sessions", ids[i], &rec) == 0)
+			sb_session_wake(&rec);
+}
+
+static int wait_awake(int user_fd, int init, int64_t deadline)
+{
+	int r;
+	do {
+		int64_t next = sb_now_ms() + WAKE_MS;
+		wake_callers(user_fd);
+		r = sb_wait_readable(init, next < deadline ? next : deadline);
+	} while (r == -ETIMEDOUT && sb_left_ms(deadline) > 0);
+	return r;
+}
+
+static void wait_for_end(int user_fd, int init, int64_t deadline)
 {
 	if (init < 0)
 		return;
-	if (sb_wait_readable(init, deadline) < 0 && sys_pidfd_send_signal(init, SIGKILL) == 0)
-		sb_wait_readable(init, sb_now_ms() + SB_ASK_MS);
+	if (wait_awake(user_fd, init, deadline) < 0 && sys_pidfd_send_signal(init, SIGKILL) == 0)
+		wait_awake(user_fd, init, sb_now_ms() + SB_ASK_MS);
 	sb_close(&init);
 }
 
@@ -149,7 +172,7 @@ int sb_user_terminate(uid_t uid, struct sb_err *err)
 		sb_tenant_freeze(cg, uid, false, sb_now_ms() + SB_ASK_MS, NULL);
 	int64_t deadline = sb_now_ms() + stop_ms + STOP_MARGIN_MS;
 	for (ssize_t i = 0; inits && i < n; i++)
-		wait_for_end(inits[i], deadline);
+		wait_for_end(user.fd, inits[i], deadline);
 	sb_user_close(&user);
 	return sb_user_collect(uid, sb_now_ms() + SB_CGROUP_BUSY_MS, err);
 }

@@ -3,12 +3,15 @@
 /* The records of sessions: who of them lives, and what goes with one that does not. */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
 
 #include "container_internal.h"
 #include "sessbox/io.h"
+#include "sessbox/proc.h"
 #include "sessbox/service.h"
 #include "sessbox/str.h"
+#include "sessbox/sys.h"
 #include "sessbox/utmp.h"
 
 /* Does another session of the container have the terminal, too? (su, suspended, and su again) */
@@ -71,6 +74,14 @@ void sb_session_history_db(const struct sb_session_record *rec)
 {
 	const struct sb_utmp_login login = login_of(rec);
 	sb_utmp_history_db(&login, rec->service, rec->since);
+}
+
+void sb_session_wake(const struct sb_session_record *rec)
+{
+	struct sb_proc proc;
+	cleanup_fd int caller = sb_proc_open((pid_t)rec->caller, rec->caller_start);
+	if (caller >= 0 && sb_proc_read((pid_t)rec->caller, &proc) == 0 && proc.state == 'T')
+		sys_pidfd_send_signal(caller, SIGCONT);
 }
 
 ssize_t sb_session_count(struct sb_user_dir *user)

@@ -165,6 +165,7 @@ static bool wait_for_close(const struct ctl_target *target)
 	cleanup_fd int caller = sb_proc_open((pid_t)rec->caller, rec->caller_start);
 	while (has_record(target)) {
 		bool gone = caller < 0 || sb_wait_readable(caller, sb_now_ms()) == 0;
+		sb_session_wake(rec);
 		if (gone)
 			sb_user_collect(target->uid, deadline, NULL);
 		if (sb_left_ms(deadline) == 0)

@@ -334,6 +334,27 @@ def a_su_that_stands_still_keeps_nobody_from_being_frozen():
 
 @case(8)
 @contains('su')
+def a_su_that_stands_still_does_not_keep_its_tenant_from_being_ended():
+    for target in (lambda: 'alice', lambda: str(box.the_session('alice')['id'])):
+        term = bash('bash', '--norc', '--noprofile', '-i')
+        term.send('su alice\n')
+        term.expect(r'[$] $')
+        term.send('exec env PS1="IN " bash --norc --noprofile -i\n')
+        term.expect('IN $')
+        term.send('kill -STOP $$\n')
+        term.expect('Stopped')
+        term.expect('READY $')
+        begin = time.monotonic()
+        assert box.sessctl('terminate', target()) == (0, '', '')
+        print(time.monotonic() - begin, flush=True)
+        host.wait_for('he is out', lambda: not box.sessions('alice') and not box.containers('alice'))
+        term.send('exit\n')
+        term.send('exit\n')
+        term.closed()
+
+
+@case(8)
+@contains('su')
 def su_has_its_terminal_inside():
     term = bash('su', '-', 'alice')
     status, name = term.run('tty')
