@@ -172,6 +172,17 @@ static const struct {
 	  4,
 	  0,
 	  SB_BLAME_OWN },
+	/* The same where all that the class has counted is his: nothing is told of the class besides. */
+	{ { .own = { .tasks_refused = 4, .tasks_hits = 4, .tasks = 10 },
+	    .lane = NONE,
+	    .class = { .tasks_refused = 4, .tasks_hits = 4, .tasks = 49 },
+	    .tasks_max = 30,
+	    .class_tasks_max = 50 },
+	  { 0 },
+	  0,
+	  4,
+	  0,
+	  SB_BLAME_OWN },
 	/* Somebody's of the class: of all who are in it. */
 	{ { .own = { .tasks_refused = 4, .tasks_hits = 4 },
 	    .lane = NONE,
@@ -182,6 +193,11 @@ static const struct {
 	  0,
 	  SB_BLAME_SHARED },
 };
+
+static void assert_remembered(uint64_t counted, uint64_t told)
+{
+	assert_int_equal(told, counted == INF ? 0 : counted);
+}
 
 static void finds_what_is_to_blame(void **state)
 {
@@ -194,6 +210,9 @@ static void finds_what_is_to_blame(void **state)
 		    (t.refusals && t.refuser != cases[i].refuser))
 			fail_msg("case %zu: %" PRIu64 " by %d, %" PRIu64 " by %d", i, t.kills,
 				 t.killer, t.refusals, t.refuser);
+		assert_remembered(cases[i].now.own.memory_hits, told.hits);
+		assert_remembered(cases[i].now.class.memory_hits, told.class_hits);
+		assert_remembered(cases[i].now.class.tasks_hits, told.class_refusals);
 		/* Told is told. */
 		const struct sb_trouble again = sb_trouble_find(&cases[i].now, &told);
 		assert_int_equal(again.kills + again.refusals, 0);

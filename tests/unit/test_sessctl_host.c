@@ -174,6 +174,19 @@ static void test_debians_switch_for_user_namespaces(void **state)
 	}
 }
 
+static void test_a_kernel_that_can_forbid_typing_ahead(void **state)
+{
+	(void)state;
+	struct scratch s = host_with("proc/sys/dev/tty/ldisc_autoload", "1\n");
+	struct ctl_findings findings = { .check = "settings" };
+	const struct ctl_host host = { .root = s.fd };
+	put_text(s.fd, "proc/sys/dev/tty/legacy_tiocsti", "0\n");
+	ctl_check_settings(&host, &findings);
+	expect_findings(&findings, 0, NULL);
+	ctl_findings_clear(&findings);
+	drop_scratch(&s);
+}
+
 static void test_cgroup_mount(void **state)
 {
 	static const struct {
@@ -256,6 +269,7 @@ int main(void)
 		cmocka_unit_test(test_a_drop_in_guards_user_managers),
 		cmocka_unit_test(test_settings),
 		cmocka_unit_test(test_debians_switch_for_user_namespaces),
+		cmocka_unit_test(test_a_kernel_that_can_forbid_typing_ahead),
 		cmocka_unit_test(test_cgroup_mount),
 		cmocka_unit_test(test_chroot),
 		cmocka_unit_test(test_chroot_without_configuration),
