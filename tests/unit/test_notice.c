@@ -172,7 +172,7 @@ static const struct {
 	  4,
 	  0,
 	  SB_BLAME_OWN },
-	/* The same where all that the class has counted is his: nothing is told of the class besides. */
+	/* Where all that the class has counted is his nothing is told of it besides. */
 	{ { .own = { .tasks_refused = 4, .tasks_hits = 4, .tasks = 10 },
 	    .lane = NONE,
 	    .class = { .tasks_refused = 4, .tasks_hits = 4, .tasks = 49 },
