@@ -24,8 +24,11 @@ int box_token_make(struct box *box, struct box_error *error)
 		return box_fail(error, "map the token");
 	void *shared = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (shared == MAP_FAILED || madvise(token, PAGE, MADV_WIPEONFORK) < 0) {
+		box_fail(error, "make the token");
 		munmap(token, PAGE);
-		return box_fail(error, "make the token");
+		if (shared != MAP_FAILED)
+			munmap(shared, PAGE);
+		return -1;
 	}
 	*token = 1;
 	box->token = token;
