@@ -264,9 +264,9 @@ static int watch_end(void *ctx, struct sb_err *err)
 }
 
 static const struct sb_step steps[] = {
-	{ "ask for his groups", ask, NULL },
+	{ "read the configuration", ask, NULL },
 	{ "lock", lock, NULL },
-	{ "read the configuration", look, NULL },
+	{ "read the configuration again", look, NULL },
 	{ "compose the drop-in", compose, NULL },
 	{ "write the drop-in", write_file, restore_file },
 	{ "load the new configuration", reload, NULL },
