@@ -156,8 +156,8 @@ def test_the_server_is_slow():
         rc, took = account('cleo')
         assert rc != 0 and 10 <= took < 10 + 8 * host.SLOW, (rc, took)
         assert outcome('cleo') in ('contained', 'refused')
-        # What a helper leaves that ran out of time, his next login removes, or this.
-        box.sessctl('gc')
+    # What a helper leaves that ran out of time, his next login removes, the monitor, or this.
+    host.wait_for('nothing is left', lambda: box.sessctl('gc').rc == 0 and not box.containers('cleo'))
 
 
 def test_whoever_hangs_on_it_without_a_class_for_admins_is_told():
