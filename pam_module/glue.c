@@ -283,7 +283,7 @@ static int open_contained(pam_handle_t *pamh, int flags, const struct passwd *pw
 	int r = ask_open(pw, &q, &reply, &error);
 	if (r < 0) {
 		box_call_end(&box.call);
-		r = box_without_answer(pamh, flags | PAM_SILENT, pw, &error);
+		r = box_without_answer(pamh, flags | PAM_SILENT, pw, expected, &error);
 		return r == PAM_IGNORE ? r : doom(pamh, flags, r, box_cannot_contain);
 	}
 	if (args->debug)

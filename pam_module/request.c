@@ -183,10 +183,19 @@ static bool is_system(const struct passwd *pw)
 	return is;
 }
 
-int box_without_answer(pam_handle_t *pamh, int flags, const struct passwd *pw,
+/* Then he is a tenant, unless the configuration has changed. */
+static bool has_container(uid_t uid)
+{
+	char path[64];
+	snprintf(path, sizeof(path), "/run/sessbox/u%u", uid);
+	return access(path, F_OK) == 0;
+}
+
+/* A tenant may be the reason why there is none, whatever his uid. */
+int box_without_answer(pam_handle_t *pamh, int flags, const struct passwd *pw, bool tenant,
 		       const struct box_error *error)
 {
-	bool system = is_system(pw);
+	bool system = !tenant && !has_container(pw->pw_uid) && is_system(pw);
 	errno = error->num;
 	pam_syslog(pamh, LOG_ERR, "user '%s' %s: %s: %m", pw->pw_name,
 		   system ? "enters uncontained" : "refused", error->what);
@@ -209,14 +218,6 @@ void box_share_nss(const struct passwd *pw, int sock)
 	loaded_for = pw->pw_uid;
 }
 
-/* Then he is a tenant, unless the configuration has changed. */
-static bool has_container(uid_t uid)
-{
-	char path[64];
-	snprintf(path, sizeof(path), "/run/sessbox/u%u", uid);
-	return access(path, F_OK) == 0;
-}
-
 int box_check_account(pam_handle_t *pamh, int flags, const struct passwd *pw,
 		      const struct box_args *args, struct box_call *call)
 {
@@ -224,12 +225,12 @@ int box_check_account(pam_handle_t *pamh, int flags, const struct passwd *pw,
 	struct box_error error = { 0 };
 	struct sb_request q = box_make_request(pamh, pw, args, SB_OP_ACCOUNT);
 	if (box_call_start(call, &q, NULL, -1, &error) < 0)
-		return box_without_answer(pamh, flags, pw, &error);
+		return box_without_answer(pamh, flags, pw, false, &error);
 	/* Of others a directory that hangs must not delay the answer: first let it be known. */
 	if (has_container(pw->pw_uid))
 		box_share_nss(pw, -1);
 	if (box_call_receive(call, &reply, &error) < 0)
-		return box_without_answer(pamh, flags, pw, &error);
+		return box_without_answer(pamh, flags, pw, false, &error);
 	box_reply_close(&reply);
 	if (args->debug)
 		pam_syslog(pamh, LOG_DEBUG, "account of '%s': verdict %u", pw->pw_name,

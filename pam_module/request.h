@@ -46,7 +46,7 @@ int box_interpret(pam_handle_t *pamh, int flags, const struct passwd *pw,
 		  const struct sb_reply *reply);
 
 /* No answer: the system's own accounts enter and the others are refused. */
-int box_without_answer(pam_handle_t *pamh, int flags, const struct passwd *pw,
+int box_without_answer(pam_handle_t *pamh, int flags, const struct passwd *pw, bool tenant,
 		       const struct box_error *error);
 
 /* The account phase's question, answered in PAM's words. The call is the caller's to end. */
