@@ -29,8 +29,10 @@
 #include "sessbox/sys.h"
 
 #define REQUEST_TIMEOUT_MS 1000
+/* Whether processes are left has to be asked; each time costs a walk over the host's. So each time
+ * is later than the one before. */
 #define RETIRE_POLL_MS 20
-/* Whether processes are left has to be asked; each time costs a walk over the host's. */
+#define RETIRE_POLL_MAX_MS 500
 #define IDLE_POLL_MS 50
 #define IDLE_POLL_MAX_MS 2000
 
@@ -48,7 +50,7 @@ static struct {
 	int64_t linger_ms;
 	int64_t linger_end;  /* 0 = not lingering */
 	int64_t runtime_end; /* 0 = never */
-	int idle_poll_ms;    /* to the next look whether processes are left; 0 = not looking */
+	int poll_ms;	     /* to the next look whether processes are left; 0 = not looking */
 	bool keep;
 	int self; /* pidfd of this process */
 	/* poll set: the socket, then one per session */
@@ -75,6 +77,7 @@ static void retire(void)
 		return;
 	init.retiring = true;
 	init.end = sb_now_ms() + init.stop_ms;
+	init.poll_ms = 0;
 	kill(-1, SIGTERM);
 	/* A shell ignores TERM and obeys HUP; a stopped process sees neither before CONT. */
 	kill(-1, SIGHUP);
@@ -87,9 +90,9 @@ static bool is_empty(void)
 	return kill(-1, 0) < 0 && errno == ESRCH;
 }
 
-static int longer(int ms)
+static int longer(int ms, int first, int most)
 {
-	return ms == 0 ? IDLE_POLL_MS : ms * 2 < IDLE_POLL_MAX_MS ? ms * 2 : IDLE_POLL_MAX_MS;
+	return ms == 0 ? first : ms * 2 < most ? ms * 2 : most;
 }
 
 /* Decides whether the container goes on. */
@@ -97,9 +100,13 @@ static void settle(void)
 {
 	if (init.runtime_end && sb_left_ms(init.runtime_end) == 0)
 		retire();
-	bool idle = init.n == 0 && !init.retiring;
+	if (init.retiring) {
+		init.poll_ms = longer(init.poll_ms, RETIRE_POLL_MS, RETIRE_POLL_MAX_MS);
+		return;
+	}
+	bool idle = init.n == 0;
 	bool kept = idle && init.keep && !is_empty();
-	init.idle_poll_ms = kept ? longer(init.idle_poll_ms) : 0;
+	init.poll_ms = kept ? longer(init.poll_ms, IDLE_POLL_MS, IDLE_POLL_MAX_MS) : 0;
 	if (!idle || kept) {
 		init.linger_end = 0;
 		return;
@@ -113,11 +120,9 @@ static void settle(void)
 /* For poll(2): when to look again though nothing has happened. */
 static int patience(void)
 {
-	int ms = init.retiring	     ? RETIRE_POLL_MS
-		 : init.idle_poll_ms ? init.idle_poll_ms
-		 : init.linger_end   ? sb_left_ms(init.linger_end)
-				     : -1;
-	int left = init.runtime_end && !init.retiring ? sb_left_ms(init.runtime_end) : -1;
+	int64_t end = init.retiring ? init.end : init.runtime_end;
+	int ms = init.poll_ms ? init.poll_ms : init.linger_end ? sb_left_ms(init.linger_end) : -1;
+	int left = end ? sb_left_ms(end) : -1;
 	return ms < 0 || (left >= 0 && left < ms) ? left : ms;
 }
 
