@@ -103,6 +103,10 @@ static int exec_init(const struct sb_creation *c, int *error_pipe, struct sb_err
 		return sb_fail(err, program, "arrange init's descriptors");
 	if (prctl(PR_SET_PDEATHSIG, 0) < 0)
 		return sb_fail(err, errno, "let init outlive the helper");
+	/* The pipe ends with the exec, as it would with a builder that is killed. */
+	int r = sb_write_all(*error_pipe, "", 1);
+	if (r < 0)
+		return sb_fail(err, r, "tell of the exec");
 	sys_execveat(program, "", argv, envp, AT_EMPTY_PATH);
 	return sb_fail(err, errno, "execute '%s'", SB_INIT);
 }

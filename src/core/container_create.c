@@ -135,6 +135,20 @@ static int set_limits(void *ctx, struct sb_err *err)
 	return sb_session_limits(&what, &c->unsupported, err);
 }
 
+/* The limits of his cgroup decide when it gets a turn, and what he has in it. -ETIMEDOUT, or as
+ * ask_member. */
+static int wait_for_member(pid_t pid, int pidfd, int64_t deadline)
+{
+	int status = 0;
+	if (sb_wait_readable(pidfd, deadline) < 0) {
+		sys_pidfd_send_signal(pidfd, SIGKILL);
+		return -ETIMEDOUT;
+	}
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 0;
+}
+
 /*
  * The namespace's descriptor, 0 if the member failed, or -errno. migrate: into a group without room
  * for one more process nobody is born (v2), but anybody may move.
@@ -142,10 +156,13 @@ static int set_limits(void *ctx, struct sb_err *err)
 static int ask_member(struct sb_creation *c, bool migrate, struct sb_err *err)
 {
 	struct sb_cgroup_entry entry;
-	int status = 0, r = sb_cgroup_entry_open(c->cg, c->cgroup_name, migrate, &entry, err);
+	cleanup_fd int pidfd = -1;
+	int r = sb_cgroup_entry_open(c->cg, c->cgroup_name, migrate, &entry, err);
 	if (r < 0)
 		return r;
-	struct clone_args args = { .flags = CLONE_FILES, .exit_signal = SIGCHLD };
+	struct clone_args args = { .flags = CLONE_FILES | CLONE_PIDFD,
+				   .pidfd = (uint64_t)(uintptr_t)&pidfd,
+				   .exit_signal = SIGCHLD };
 	if (entry.clone_fd >= 0) {
 		args.flags |= CLONE_INTO_CGROUP;
 		args.cgroup = (uint64_t)entry.clone_fd;
@@ -153,11 +170,9 @@ static int ask_member(struct sb_creation *c, bool migrate, struct sb_err *err)
 	pid_t pid = sys_clone3(&args);
 	if (pid == 0)
 		_exit(unshare_cgroup(&entry));
-	r = pid < 0 ? -errno : 0;
-	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
+	r = pid < 0 ? -errno : wait_for_member(pid, pidfd, c->request->deadline);
 	sb_cgroup_entry_close(&entry);
-	return r < 0 ? r : WIFEXITED(status) ? WEXITSTATUS(status) : 0;
+	return r;
 }
 
 static int make_cgroup_namespace(void *ctx, struct sb_err *err)
@@ -167,8 +182,10 @@ static int make_cgroup_namespace(void *ctx, struct sb_err *err)
 	if (r == -EAGAIN)
 		r = ask_member(c, true, err);
 	cleanup_fd int ns = r > 0 ? r : -1;
-	if (r == 0)
-		r = -EPERM;
+	/* What fails there he may have brought about, or who shares his class' budget. */
+	if (r == 0 || r == -ETIMEDOUT)
+		return sb_fail_plain(err, ELOOP, "no process could do its work in '%s'",
+				     c->cgroup_name);
 	if (r > 0)
 		r = sb_msg_send(c->to_builder, "", 1, &ns, 1);
 	/* The builder has failed by then, and knows why. */
@@ -224,19 +241,27 @@ static pid_t clone_init(struct sb_creation *c, const struct sb_cgroup_entry *ent
 	return sys_clone3(&args);
 }
 
-/* What init's builder said before it executed init: nothing, or an error. */
+/* What init's builder said, up to the end of its pipe: that is its exec, or its death. */
 static int read_verdict(int pipe_fd, int64_t deadline, struct sb_err *err)
 {
-	struct sb_err from = { 0 };
-	if (sb_wait_readable(pipe_fd, deadline) < 0)
-		return sb_fail_plain(err, ETIMEDOUT, "building the container took too long");
-	ssize_t n = read(pipe_fd, &from, sizeof(from));
-	if (n == 0)
+	char said[1 + sizeof(struct sb_err)];
+	struct sb_err why;
+	size_t len = 0;
+	ssize_t n = 1;
+	while (n > 0 && len < sizeof(said)) {
+		if (sb_wait_readable(pipe_fd, deadline) < 0)
+			return sb_fail_plain(err, ETIMEDOUT,
+					     "building the container took too long");
+		n = read(pipe_fd, said + len, sizeof(said) - len);
+		len += n > 0 ? (size_t)n : 0;
+	}
+	if (len == 1)
 		return 0;
-	if (n != sizeof(from))
+	if (len < sizeof(why))
 		return sb_fail_plain(err, EPIPE, "the container's builder died");
-	from.msg[sizeof(from.msg) - 1] = '\0';
-	return sb_fail_plain(err, from.num, "%s", from.msg);
+	memcpy(&why, said + len - sizeof(why), sizeof(why));
+	why.msg[sizeof(why.msg) - 1] = '\0';
+	return sb_fail_plain(err, why.num, "%s", why.msg);
 }
 
 /* Made by the first login, and then there. */

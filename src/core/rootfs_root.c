@@ -83,6 +83,9 @@ int sb_root_clone(struct sb_plan *plan, struct sb_mount_op *op, int64_t deadline
 	int r = sb_parse_u64(sb_op_option(op, "size"), &size);
 	if (r == 0)
 		r = op->store = sb_store_open(op->uid, size, deadline, err);
+	/* What it lies in others can fill up. */
+	if (r < 0 && err)
+		err->num = ELOOP;
 	return r < 0 ? r : 0;
 }
 

@@ -116,6 +116,15 @@ static int read_table(struct table *t)
 	return r;
 }
 
+/* A tenant may have moved what is in his tree, from a container of before or from another host. */
+static int blame(const struct sb_plan *plan)
+{
+	for (size_t i = 0; i < plan->n; i++)
+		if (plan->ops[i].flags & SB_OP_GUARDED)
+			return ELOOP;
+	return EPERM;
+}
+
 static int verify(const struct sb_plan *plan, const struct table *t, struct sb_err *err)
 {
 	size_t found = 0, planned = 0;
@@ -125,18 +134,18 @@ static int verify(const struct sb_plan *plan, const struct table *t, struct sb_e
 			seen->covered ? NULL : find_mount(plan, seen->target);
 		found += op != NULL;
 		if (op && (seen->attr & op->attr) != op->attr)
-			return sb_fail_plain(err, EPERM, "'%s' is mounted without its flags",
+			return sb_fail_plain(err, blame(plan), "'%s' is mounted without its flags",
 					     op->target);
 		/* Below our targets lie the host's own submounts, cloned with the same flags. */
 		if (!(seen->attr & NOSUID))
-			return sb_fail_plain(err, EPERM, "'%s' is mounted without nosuid",
+			return sb_fail_plain(err, blame(plan), "'%s' is mounted without nosuid",
 					     seen->target);
 	}
 	for (size_t i = 0; i < plan->n; i++)
 		planned += decides(&plan->ops[i]) &&
 			   find_mount(plan, plan->ops[i].target) == &plan->ops[i];
 	if (found < planned)
-		return sb_fail_plain(err, EPERM, "%zu of %zu planned mounts are there", found,
+		return sb_fail_plain(err, blame(plan), "%zu of %zu planned mounts are there", found,
 				     planned);
 	return 0;
 }
