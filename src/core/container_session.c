@@ -35,10 +35,10 @@ static int give_terminal_back(const struct sb_user_dir *user, const struct sb_se
 	cleanup_fd int init = -1;
 	if (!*rec->terminal || shares_terminal(user, rec))
 		return 0;
-	if (sb_container_ask(user->fd, rec->container, NULL, -1, sb_now_ms() + SB_ASK_MS, &init) !=
-	    SB_CONTAINER_RUNNING)
-		return 0;
-	return sb_terminal_detach(init, rec->terminal);
+	enum sb_container_state state = sb_container_ask(user->fd, rec->container, NULL, -1,
+							 sb_now_ms() + SB_ASK_MS, &init);
+	bool stays = state == SB_CONTAINER_RUNNING || state == SB_CONTAINER_LINGERING;
+	return stays ? sb_terminal_detach(init, rec->terminal) : 0;
 }
 
 static struct sb_utmp_login login_of(const struct sb_session_record *rec)

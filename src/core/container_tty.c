@@ -145,8 +145,10 @@ int sb_terminal_attach(const struct sb_terminal *terminal)
 		return dev < 0 ? dev : -errno;
 	name_inside(terminal->line, name, sizeof(name));
 	if (fstatat(dev, name, &there, AT_SYMLINK_NOFOLLOW) == 0) {
-		/* Another session's; or what one that nobody closed has left. */
-		if (there.st_dev == ours.st_dev && there.st_ino == ours.st_ino)
+		/* Another session's; or what one that nobody closed has left, perhaps of a
+		 * terminal that is gone and whose number has come again. */
+		if (there.st_dev == ours.st_dev && there.st_ino == ours.st_ino &&
+		    there.st_nlink > 0)
 			return 0;
 		take_off(dev, name);
 	} else {
@@ -176,7 +178,10 @@ int sb_terminal_detach(int init, const char *line)
 	if (host < 0 || setns(init, CLONE_NEWNS) < 0)
 		return host < 0 ? host : -errno;
 	detach(line);
-	if (setns(host, CLONE_NEWNS) == 0 && cwd >= 0 && fchdir(cwd) < 0)
+	/* Not a step further in the tenant's tree. */
+	if (setns(host, CLONE_NEWNS) < 0)
+		_exit(1);
+	if (cwd >= 0 && fchdir(cwd) < 0)
 		return 0; /* it had been removed: "/" then */
 	return 0;
 }
