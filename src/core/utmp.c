@@ -215,24 +215,34 @@ bool sb_utmp_had_tty(int scratch_fd)
 	return false;
 }
 
-static int append(int fd, const struct utmpx *u)
+/* All or none, after whole ones: a part of a record garbles all that come after it. */
+static int append(int fd, const struct utmpx *v, size_t size)
 {
-	ssize_t n = write(fd, u, sizeof(*u));
-	return n == sizeof(*u) ? 0 : n < 0 ? -errno : -ENOSPC;
+	struct stat st;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	off_t end = st.st_size - st.st_size % (off_t)sizeof(*v);
+	if (end != st.st_size && ftruncate(fd, end) < 0)
+		return -errno;
+	ssize_t n = write(fd, v, size);
+	if (n == (ssize_t)size)
+		return 0;
+	int r = n < 0 ? -errno : -ENOSPC;
+	return n > 0 && ftruncate(fd, end) < 0 ? -errno : r;
 }
 
 int sb_utmp_history(const struct sb_utmp_login *login, uint64_t since)
 {
-	struct utmpx u;
+	struct utmpx both[2];
 	cleanup_fd int fd = open_locked(SB_WTMP_FILE, O_WRONLY | O_APPEND);
 	if (fd < 0)
 		return fd == -ENOENT ? 0 : fd;
-	fill(&u, login);
-	u.ut_tv.tv_sec = (int32_t)since;
-	u.ut_tv.tv_usec = 0;
-	int r = append(fd, &u);
-	bury(&u);
-	return r < 0 ? r : append(fd, &u);
+	fill(&both[0], login);
+	both[0].ut_tv.tv_sec = (int32_t)since;
+	both[0].ut_tv.tv_usec = 0;
+	both[1] = both[0];
+	bury(&both[1]);
+	return append(fd, both, sizeof(both));
 }
 
 void sb_utmp_terminals(int scratch_utmp_fd, void (*each)(const char *line, void *ctx), void *ctx)
