@@ -54,10 +54,14 @@ int sb_user_sweep(int run_fd, uid_t uid, struct sb_user_dir *user, struct sb_cgr
 	ssize_t n = sb_container_list(user->fd, &numbers);
 	if (n != 0)
 		return n < 0 ? (int)n : 0;
+	/* Whose container is gone: records of theirs stand elsewhere, too. */
+	int r = sb_session_drop_dead(user);
+	if (r < 0)
+		return r;
 	/* The counters go with the cgroup. */
 	if (cg)
 		sb_notice_look(run_fd, user->fd, cg, uid, 0, &notice);
-	int r = cg ? sb_cgroup_destroy_tenant(cg, uid, deadline, NULL) : 0;
+	r = cg ? sb_cgroup_destroy_tenant(cg, uid, deadline, NULL) : 0;
 	return r < 0 ? r : sb_user_remove(run_fd, uid);
 }
 

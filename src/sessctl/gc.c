@@ -111,6 +111,7 @@ int ctl_gc(const struct ctl_args *args)
 	ssize_t n = sb_user_list(run, &uids);
 	if (n < 0)
 		return ctl_fail(CTL_FAILED, "list the users: %s", strerror((int)-n));
+	sb_run_sweep(run);
 	int status = sb_limits_expire(true, tell_end, &err) < 0
 			     ? ctl_fail(CTL_FAILED, "limits: %s", err.msg)
 			     : CTL_OK;
