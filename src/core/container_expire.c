@@ -18,6 +18,9 @@
 /* How often it may be that he logs in, or somebody edits, while we ask about him. */
 #define TRIES 3
 
+/* When an end is tried again that could not be carried out: a directory was down, perhaps. */
+#define AGAIN_SEC 60
+
 /* What a user's policy depends on besides the configuration. */
 struct question {
 	char user[256];	  /* "" = he has no container, and nothing is to be asked */
@@ -288,7 +291,7 @@ static int refresh(struct refreshing *r, struct sb_err *err)
 }
 
 /* One that cannot be refreshed must not keep the others from it. */
-static void refresh_noted(const struct refreshing *all, uid_t uid, int *failed, struct sb_err *err)
+static int refresh_noted(const struct refreshing *all, uid_t uid, int *failed, struct sb_err *err)
 {
 	struct refreshing one = *all;
 	struct sb_err why = { 0 };
@@ -297,6 +300,7 @@ static void refresh_noted(const struct refreshing *all, uid_t uid, int *failed, 
 	if (e < 0 && *failed == 0 && err)
 		*err = why;
 	*failed = *failed ? *failed : e;
+	return e;
 }
 
 /* ---- all of them ---- */
@@ -314,8 +318,8 @@ int sb_limits_expire(bool anew, void (*told)(const char *sentence), struct sb_er
 	for (size_t i = 0; i < files->n; i++) {
 		const struct sb_class *class = &files->classes[i];
 		uid_t uid;
-		if (has_ended(class, &uid))
-			refresh_noted(&all, uid, &r, err);
+		if (has_ended(class, &uid) && refresh_noted(&all, uid, &r, err) < 0)
+			sb_timer_ensure(run, (uint64_t)time(NULL) + AGAIN_SEC);
 		if (sb_class_is_for(class, &uid) && sb_class_until(class) > (uint64_t)time(NULL))
 			sb_timer_ensure(run, sb_class_until(class));
 	}
