@@ -224,7 +224,7 @@ static void await_end(struct running *run)
 		if (p[0].revents)
 			return;
 		/* The connection may live on with somebody else. */
-		if (n == 0 || p[2].revents || p[3].revents)
+		if (n == 0 || sb_left_ms(run->end) == 0 || p[2].revents || p[3].revents)
 			hang_up(run);
 		else if (n > 0 && p[1].revents)
 			take_signal(run);
@@ -272,6 +272,8 @@ const char *sb_proxy_run(struct sb_asking *a)
 	const int off = 0;
 	setsockopt(a->sock, SOL_SOCKET, SO_PASSCRED, &off, sizeof(off));
 	run.signals = watch_signals();
+	/* The deadline of the asking: ended by it in the middle, the program would be nobody's. */
+	alarm(0);
 	run.pid = sb_outside_fork(&outside, &run.pidfd, &a->err);
 	if (run.pid == 0)
 		become_program(a);
@@ -283,7 +285,6 @@ const char *sb_proxy_run(struct sb_asking *a)
 		return SB_PROXY_BROKEN;
 	sb_log(LOG_INFO, "'%s' runs %s as process %d", a->account->pw_name,
 	       a->wanted.call.command->name, run.pid);
-	alarm(0);
 	run.end = sb_now_ms() + SB_PROXY_RUN_SEC * 1000;
 	await_end(&run);
 	report(a, &run);
