@@ -73,7 +73,7 @@ struct sb_mount_op {
 	gid_t gid;
 	struct {
 		const char *key;
-		char value[32]; /* "" = a flag */
+		char value[96]; /* "" = a flag */
 	} opts[SB_MOUNT_OPTS_MAX];
 
 	/* filled by sb_plan_open and sb_plan_build */

@@ -206,7 +206,7 @@ static int like_host(struct sb_mount_op *op)
 static int new_cgroup1(const struct sb_mount_op *op)
 {
 	char names[sizeof(op->opts[0].value)], *save = NULL;
-	struct sb_fsopt opts[8] = { { 0 } };
+	struct sb_fsopt opts[sizeof(names) / 2] = { { 0 } };
 	size_t n = 0;
 	if (sb_copy(names, sizeof(names), op->opts[0].value) < 0)
 		return -ENAMETOOLONG;

@@ -86,6 +86,8 @@ static void plan_cgroup(struct sb_maker *m)
 							  SB_OP_CGROUP, 0 });
 		/* A hierarchy is named by all of its controllers: "cpu,cpuacct". They are flags,
 		 * and the plan keeps their names alive in the option's value. */
+		if (strlen(*v1) >= sizeof(op->opts[0].value))
+			m->r = m->r < 0 ? m->r : -ENAMETOOLONG;
 		sb_maker_option(op, "controllers", *v1);
 	}
 	sb_maker_add(m, &(struct sb_row){ SB_MOUNT_SEAL, "/sys/fs/cgroup", NULL, attr, 0, 0 });
