@@ -284,7 +284,8 @@ static int work_on(const struct ctl_args *args, bool in, const struct sb_config 
 {
 	cleanup_fd int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	struct sb_err err = { 0 };
-	cleanup_fd int dir = ctl_pam_dir_open(root, 0, &err);
+	cleanup_fd int lock = ctl_pam_lock(root, &err);
+	cleanup_fd int dir = lock < 0 ? -1 : ctl_pam_dir_open(root, 0, &err);
 	if (dir < 0)
 		return ctl_fail(CTL_FAILED, "%s", err.msg);
 	const struct work w = { args, config, root, dir, in };

@@ -30,11 +30,18 @@ int ctl_pam_dir_open(int root, uid_t owner, struct sb_err *err)
 		return sb_fail(err, errno, "open /etc/pam.d");
 	if (!is_closed(&st, owner))
 		return sb_fail_plain(err, EPERM, "/etc/pam.d can be written by others than root");
-	if (flock(dir, LOCK_EX | LOCK_NB) == 0)
-		return sb_steal_fd(&dir);
-	if (errno == EWOULDBLOCK)
+	return sb_steal_fd(&dir);
+}
+
+int ctl_pam_lock(int root, struct sb_err *err)
+{
+	cleanup_fd int lock =
+		openat(root, "run/sessctl.lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (lock >= 0 && flock(lock, LOCK_EX | LOCK_NB) == 0)
+		return sb_steal_fd(&lock);
+	if (lock >= 0 && errno == EWOULDBLOCK)
 		return sb_fail_plain(err, EBUSY, "another sessctl is changing /etc/pam.d");
-	return sb_fail(err, errno, "lock /etc/pam.d");
+	return sb_fail(err, errno, "lock /run/sessctl.lock");
 }
 
 static int read_text(struct ctl_pam_file *file, struct sb_err *err)

@@ -21,8 +21,14 @@ struct ctl_pam_file {
 };
 
 /*
- * Opens etc/pam.d below root, and locks it: one at a time, or -EBUSY. It has to be owner's, closed
- * to other writers and no link. Returns a descriptor.
+ * One at a time, or -EBUSY. Not the directory's own lock: whoever may read it could hold that.
+ * Returns a descriptor; closed, it is free again.
+ */
+int ctl_pam_lock(int root, struct sb_err *err);
+
+/*
+ * Opens etc/pam.d below root. It has to be owner's, closed to other writers and no link. Returns a
+ * descriptor.
  */
 int ctl_pam_dir_open(int root, uid_t owner, struct sb_err *err);
 

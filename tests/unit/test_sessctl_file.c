@@ -181,10 +181,18 @@ static void test_one_at_a_time(void **state)
 	struct scratch s = make_file();
 	struct sb_err err = { 0 };
 	(void)state;
+	assert_int_equal(ctl_pam_lock(s.fd, &err), -ENOENT);
+	assert_int_equal(mkdirat(s.fd, "run", 0755), 0);
+	int lock = ctl_pam_lock(s.fd, &err);
+	assert_true(lock >= 0);
+	assert_int_equal(ctl_pam_lock(s.fd, &err), -EBUSY);
+	close(lock);
+	/* Who reads the directory keeps nobody from it. */
 	int dir = open_dir(&s);
-	assert_int_equal(ctl_pam_dir_open(s.fd, geteuid(), &err), -EBUSY);
-	close(dir);
-	dir = open_dir(&s);
+	assert_int_equal(flock(dir, LOCK_EX | LOCK_NB), 0);
+	lock = ctl_pam_lock(s.fd, &err);
+	assert_true(lock >= 0);
+	close(lock);
 	close(dir);
 	drop_scratch(&s);
 }
