@@ -66,8 +66,34 @@ static bool is_in_file(const struct sb_class *class, size_t file)
 	return false;
 }
 
+/*
+ * Is the section the user's, as `sessctl limit` writes it? 1; 0 = somebody's who had the uid before
+ * him; -EEXIST = it says more than that.
+ */
+static int is_of(const struct sb_class *class, size_t file, const char *user, const char *path,
+		 struct sb_err *err)
+{
+	char word[1100];
+	int is = 0;
+	if (ctl_escape_word(user, word, sizeof(word)) < 0)
+		return 0;
+	for (size_t i = 0; i < class->n; i++) {
+		const struct sb_entry *e = &class->entries[i];
+		if (e->file != file || e->key->kind != SB_KEY_MATCH)
+			continue;
+		if (strcmp(e->key->name, "MatchUsers") == 0)
+			is = strcmp(e->text, word) == 0;
+		else if (strcmp(e->key->name, "MatchUntil") != 0)
+			return sb_fail_plain(err, EEXIST,
+					     "'%s' is edited by hand: %s= belongs into a file of "
+					     "its own",
+					     path, e->key->name);
+	}
+	return is;
+}
+
 int ctl_dropin_load(struct ctl_dropin *dropin, const struct sb_config *config, const char *path,
-		    uid_t uid, struct sb_err *err)
+		    uid_t uid, const char *user, struct sb_err *err)
 {
 	char own[32];
 	size_t file = 0;
@@ -84,7 +110,10 @@ int ctl_dropin_load(struct ctl_dropin *dropin, const struct sb_config *config, c
 				"'%s' is edited by hand: it has a section [%s], which belongs into "
 				"a file of its own",
 				path, class->name);
-		if (load_class(dropin, class, file) < 0)
+		int own_user = is_of(class, file, user, path, err);
+		if (own_user < 0)
+			return own_user;
+		if (own_user && load_class(dropin, class, file) < 0)
 			return sb_fail(err, ENOMEM, "read '%s'", path);
 	}
 	return 0;

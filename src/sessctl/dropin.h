@@ -28,11 +28,12 @@ struct ctl_dropin {
 };
 
 /*
- * What the configuration has from the file of that path. -EEXIST when there is more in it than the
- * user's section: somebody edits it by hand, and writing it whole would lose that.
+ * What the configuration has from the file of that path, or nothing, if that was another user's,
+ * who had the uid before. -EEXIST when there is more in it than the user's section: somebody edits
+ * it by hand, and writing it whole would lose that.
  */
 int ctl_dropin_load(struct ctl_dropin *dropin, const struct sb_config *config, const char *path,
-		    uid_t uid, struct sb_err *err);
+		    uid_t uid, const char *user, struct sb_err *err);
 
 /* Replaces or adds a setting; an empty text takes it out. 0 or -ENOMEM. */
 int ctl_dropin_set(struct ctl_dropin *dropin, const char *key, const char *text);

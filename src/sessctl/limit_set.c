@@ -135,7 +135,8 @@ static int compose(void *ctx, struct sb_err *err)
 	snprintf(c->path, sizeof(c->path), "%s/%s", dropin_dir(c), c->name);
 	int r = read_old(c, err);
 	if (r == 0)
-		r = ctl_dropin_load(&dropin, c->config, c->path, c->account.uid, err);
+		r = ctl_dropin_load(&dropin, c->config, c->path, c->account.uid, c->account.name,
+				    err);
 	/* They end together, and so the new ones take the place of the old ones. */
 	if (c->temporary) {
 		ctl_dropin_clear(&dropin);
@@ -295,7 +296,9 @@ static void tell_one(const struct change *c, const struct ctl_wish *wish)
 				    ? "not in force, this machine cannot do it"
 				    : "in force";
 	printf("%s=%s  %s\n", wish->key->name, origin->text, state);
-	if (*wish->text && (!file || strcmp(file, c->path) != 0))
+	if (*wish->text && !file)
+		ctl_warn("%s: it has ended by now", wish->key->name);
+	else if (*wish->text && strcmp(file, c->path) != 0)
 		ctl_warn("%s: '%s' [%s] has the last word, not '%s'", wish->key->name, file,
 			 origin->class->name, c->path);
 }

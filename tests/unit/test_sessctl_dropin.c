@@ -158,7 +158,7 @@ static void test_merge(void **state)
 		   "TasksMax=5\nBindPaths+=/data\n");
 	write_text(&t, "run/limit-1001.conf", "[limit-1001]\nMatchUsers=alice\nCPUWeight=7\n");
 	struct sb_config *config = load_well(&t);
-	assert_int_equal(ctl_dropin_load(&d, config, path_of(&t), 1001, &err), 0);
+	assert_int_equal(ctl_dropin_load(&d, config, path_of(&t), 1001, "alice", &err), 0);
 	assert_int_equal(ctl_dropin_set(&d, "TasksMax", "6"), 0);
 	char *text = print(&d, "alice");
 	/* Keys of the other file are that file's; those nobody asked about stay as they were. */
@@ -166,6 +166,27 @@ static void test_merge(void **state)
 				     "TasksMax=6\n"));
 	assert_null(strstr(text, "CPUWeight"));
 	free(text);
+	sb_config_free(config);
+	ctl_dropin_clear(&d);
+	drop_tree(&t);
+}
+
+static void test_a_file_of_who_had_the_uid_before(void **state)
+{
+	struct tree t = make_tree();
+	struct ctl_dropin d = { 0 };
+	struct sb_err err = { 0 };
+	(void)state;
+	write_text(&t, "sessbox.conf", "[Defaults]\nContain=no\n");
+	write_text(&t, NAME, "[limit-1001]\nMatchUsers=alice\nMemoryMax=16G\n");
+	struct sb_config *config = load_well(&t);
+	assert_int_equal(ctl_dropin_load(&d, config, path_of(&t), 1001, "bob", &err), 0);
+	assert_int_equal(d.n, 0);
+	sb_config_free(config);
+	write_text(&t, NAME, "[limit-1001]\nMatchUsers=alice\nMatchGroups=staff\nTasksMax=5\n");
+	config = load_well(&t);
+	assert_int_equal(ctl_dropin_load(&d, config, path_of(&t), 1001, "alice", &err), -EEXIST);
+	assert_non_null(strstr(err.msg, "MatchGroups="));
 	sb_config_free(config);
 	ctl_dropin_clear(&d);
 	drop_tree(&t);
@@ -179,7 +200,7 @@ static void test_no_file_yet(void **state)
 	(void)state;
 	write_text(&t, "sessbox.conf", "[limit-1001]\nMatchUsers=alice\nTasksMax=5\n");
 	struct sb_config *config = load_well(&t);
-	assert_int_equal(ctl_dropin_load(&d, config, path_of(&t), 1001, &err), 0);
+	assert_int_equal(ctl_dropin_load(&d, config, path_of(&t), 1001, "alice", &err), 0);
 	assert_int_equal(d.n, 0);
 	sb_config_free(config);
 	drop_tree(&t);
@@ -194,7 +215,7 @@ static void test_a_file_with_more_is_left_alone(void **state)
 	write_text(&t, "sessbox.conf", "[Defaults]\nContain=no\n");
 	write_text(&t, NAME, "[limit-1001]\nMatchUsers=alice\nTasksMax=5\n[mine]\nTasksMax=4\n");
 	struct sb_config *config = load_well(&t);
-	assert_int_equal(ctl_dropin_load(&d, config, path_of(&t), 1001, &err), -EEXIST);
+	assert_int_equal(ctl_dropin_load(&d, config, path_of(&t), 1001, "alice", &err), -EEXIST);
 	assert_non_null(strstr(err.msg, "[mine]"));
 	sb_config_free(config);
 	ctl_dropin_clear(&d);
@@ -211,6 +232,7 @@ int main(void)
 		cmocka_unit_test(test_unmatchable_names),
 		cmocka_unit_test(test_written_is_in_force),
 		cmocka_unit_test(test_merge),
+		cmocka_unit_test(test_a_file_of_who_had_the_uid_before),
 		cmocka_unit_test(test_no_file_yet),
 		cmocka_unit_test(test_a_file_with_more_is_left_alone),
 	};
