@@ -45,6 +45,8 @@ static void put_char(FILE *out, const char *s, size_t length)
 		fprintf(out, "\\%c", names[at - plain]);
 	else if (length == 1 && ((unsigned char)*s < ' ' || *s == 0x7f))
 		fprintf(out, "\\u%04x", (unsigned char)*s);
+	else if (length == 2 && (unsigned char)s[0] == 0xc2 && (unsigned char)s[1] < 0xa0)
+		fprintf(out, "\\u%04x", (unsigned char)s[1]); /* C1, CSI among them */
 	else
 		fwrite(s, 1, length, out);
 }
