@@ -134,9 +134,11 @@ static void take_event(struct monitor *m, const struct inotify_event *e)
 		ctl_tenants_group_made(&m->tenants, name);
 	else if (e->mask & IN_MODIFY)
 		ctl_tenants_event(&m->tenants, e->wd);
-	else if (e->wd == m->run_wd && *name == 'u')
+	else if (e->wd == m->run_wd && *name == 'u') {
+		/* Who comes back before a survey is known, and has another cgroup. */
+		ctl_tenants_group_made(&m->tenants, name);
 		bring_forward(m, JOB_SURVEY, soon);
-	else
+	} else
 		bring_forward(m, JOB_CONFIG, soon);
 	bring_forward(m, JOB_LOOK, soon);
 }
