@@ -3,6 +3,7 @@
 /* What there is on the host beside us that weakens containment. */
 #include <errno.h>
 #include <fcntl.h>
+#include <fnmatch.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,7 +52,7 @@ static bool directory_guards(const struct ctl_host *host, size_t i)
 	for (struct dirent *e; dir && (e = readdir(dir));) {
 		char path[400];
 		snprintf(path, sizeof(path), "%s/%s", dropin_dirs[i], e->d_name);
-		if (strstr(e->d_name, ".conf") && dropin_guards(host, path) &&
+		if (fnmatch("*.conf", e->d_name, 0) == 0 && dropin_guards(host, path) &&
 		    !is_masked(host, i, e->d_name))
 			return true;
 	}
