@@ -140,7 +140,9 @@ uninstall:
 	rm -f $(DESTDIR)$(compdir)/sessctl $(DESTDIR)$(pamdir)/pam_sessbox.so $(DESTDIR)$(bindir)/sessctl \
 		$(patsubst $B/man/%.5,$(DESTDIR)$(mandir)/man5/%.5,$(filter %.5,$(man))) \
 		$(patsubst $B/man/%.8,$(DESTDIR)$(mandir)/man8/%.8,$(filter %.8,$(man)))
-	rm -rf $(DESTDIR)$(libexecdir) $(DESTDIR)$(docdir) $(DESTDIR)/var/lib/sessbox
+	rm -rf $(DESTDIR)$(libexecdir) $(DESTDIR)$(docdir) $(addprefix $(DESTDIR)/var/lib/sessbox/,last-good pam.d)
+	@[ ! -d $(DESTDIR)/var/lib/sessbox ] || rmdir $(DESTDIR)/var/lib/sessbox 2>/dev/null || \
+		echo "users' data stays in $(DESTDIR)/var/lib/sessbox"
 
 # The Debian packages, in build/deb.
 deb:
