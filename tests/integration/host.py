@@ -175,10 +175,11 @@ def run_tree():
 
 
 def mounts():
-    # not the first fields, which are numbers of the moment
+    # not the first fields, which are numbers of the moment; nor what systemd mounts and takes away by its own clock
     lines = (line.split() for line in Path('/proc/self/mountinfo').read_text().splitlines())
     return {' '.join(line[3:6]) for line in lines
-            if not line[4].startswith(str(RUN / 'ns')) and line[4] != str(HELPER)}
+            if not line[4].startswith((str(RUN / 'ns'), '/run/user/', '/run/credentials/'))
+            and line[4] != str(HELPER)}
 
 
 def our_processes():
