@@ -45,7 +45,8 @@ const char *box_sentence(const struct sb_reply *reply);
 int box_interpret(pam_handle_t *pamh, int flags, const struct passwd *pw,
 		  const struct sb_reply *reply);
 
-/* No answer: the system's own accounts enter and the others are refused. */
+/* No answer: the system's own accounts enter and the others are refused. tenant: he is known to be
+ * one, and none of the system's then. */
 int box_without_answer(pam_handle_t *pamh, int flags, const struct passwd *pw, bool tenant,
 		       const struct box_error *error);
 

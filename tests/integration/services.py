@@ -309,19 +309,25 @@ def su_is_suspended_and_resumed():
     term.closed()
 
 
+def stopped_su(user):
+    """The shell of a terminal in which su stands still: it stops with its child."""
+    term = bash('bash', '--norc', '--noprofile', '-i')
+    term.send(f'su {user}\n')
+    term.expect(r'[$] $')
+    term.send('exec env PS1="IN " bash --norc --noprofile -i\n')
+    term.expect('IN $')
+    term.send('kill -STOP $$\n')
+    term.expect('Stopped')
+    term.expect('READY $')
+    return term
+
+
 @case(8)
 @contains('su')
 def a_su_that_stands_still_keeps_nobody_from_being_frozen():
-    """It stops with its child, and lives on when that is killed by another session of the same user."""
+    """It lives on when its child is killed by another session of the same user."""
     with box.session('alice') as alice:
-        term = bash('bash', '--norc', '--noprofile', '-i')
-        term.send('su alice\n')
-        term.expect(r'[$] $')
-        term.send('exec env PS1="IN " bash --norc --noprofile -i\n')
-        term.expect('IN $')
-        term.send('kill -STOP $$\n')
-        term.expect('Stopped')
-        term.expect('READY $')
+        term = stopped_su('alice')
         assert alice('pkill -KILL -f "^bash --norc"').rc == 0
         assert box.sessctl('freeze', 'alice') == (0, '', '')
         assert box.the_container('alice')['state'] == 'frozen'
@@ -336,17 +342,8 @@ def a_su_that_stands_still_keeps_nobody_from_being_frozen():
 @contains('su')
 def a_su_that_stands_still_does_not_keep_its_tenant_from_being_ended():
     for target in (lambda: 'alice', lambda: str(box.the_session('alice')['id'])):
-        term = bash('bash', '--norc', '--noprofile', '-i')
-        term.send('su alice\n')
-        term.expect(r'[$] $')
-        term.send('exec env PS1="IN " bash --norc --noprofile -i\n')
-        term.expect('IN $')
-        term.send('kill -STOP $$\n')
-        term.expect('Stopped')
-        term.expect('READY $')
-        begin = time.monotonic()
+        term = stopped_su('alice')
         assert box.sessctl('terminate', target()) == (0, '', '')
-        print(time.monotonic() - begin, flush=True)
         host.wait_for('he is out', lambda: not box.sessions('alice') and not box.containers('alice'))
         term.send('exit\n')
         term.send('exit\n')
