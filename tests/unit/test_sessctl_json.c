@@ -43,6 +43,9 @@ static void test_strings(void **state)
 		{ "gr\xc3\xbc\xc3\x9f", "gr\xc3\xbc\xc3\x9f" },
 		{ "\xe2\x82\xac \xf0\x9f\x99\x82", "\xe2\x82\xac \xf0\x9f\x99\x82" },
 		/* no UTF-8: stray, cut short, overlong, surrogate, beyond the last */
+		{ "\xc2\x9b"
+		  "31m\xc2\x80\xc2\xa0",
+		  "\\u009b31m\\u0080\xc2\xa0" },
 		{ "\xff", "\\ufffd" },
 		{ "\x80x", "\\ufffdx" },
 		{ "x\xc3", "x\\ufffd" },
