@@ -131,7 +131,7 @@ install: all
 # names a missing module lets nobody in, root included; and with systemd asking a program that is gone,
 # nobody would get a user manager.
 uninstall:
-	@if grep -ls pam_sessbox $(DESTDIR)$(sysconfdir)/pam.d/*; then \
+	@if grep -Rls pam_sessbox $(DESTDIR)$(sysconfdir)/pam.d $(DESTDIR)/usr/lib/pam.d; then \
 		echo "take the pam_sessbox lines out of these files first: sessctl disable --all" >&2; exit 1; fi
 	[ -n "$(DESTDIR)" ] || [ ! -x $(bindir)/sessctl ] || $(bindir)/sessctl terminate --all
 	[ -n "$(DESTDIR)" ] || [ ! -x $(libexecdir)/sessbox-helper ] || $(libexecdir)/sessbox-helper release

@@ -6,6 +6,7 @@ import pwd
 import re
 from pathlib import Path
 
+import pytest
 import stock
 from host import log_mark, log_since, tasks_max, wait_for
 from stock import PLAIN, TENANT, USERS, apt, check, everybody_gets_in, install, run, ssh
@@ -15,6 +16,8 @@ CONFIG, DROP_IN = Path('/etc/security/sessbox.conf'), Path('/etc/security/sessbo
 SSHD = Path('/etc/pam.d/sshd')
 ACCOUNT = Path('/etc/pam.d/common-account')
 OTHER = Path('/etc/pam.d/other')
+LINK, FAR = Path('/etc/pam.d/more'), Path('/srv/more')
+HAND = 'account required pam_sessbox.so'
 OURS = re.compile(r'.*\bpam_sessbox\.so')
 WANTED = [f'/etc/systemd/system/multi-user.target.wants/sessbox-{unit}.service' for unit in ('monitor', 'tenants')]
 TASKS = 40
@@ -199,16 +202,46 @@ def test_account_line_for_all_services():
     stock.wait_for_nobody()
 
 
-def test_removal_is_refused():
+def written_by_hand(path, line, before=None):
+    """A line more: at the end, or before what begins like that."""
+    text = path.read_text() if path.exists() else ''
+    at = text.index(before) if before else len(text)
+    path.write_text(f'{text[:at]}{line}\n{text[at:]}')
+    return path
+
+
+def behind_a_link():
+    LINK.symlink_to(written_by_hand(FAR, HAND))
+    return LINK
+
+
+def included_by_its_name():
+    written_by_hand(LINK, f'@include {written_by_hand(FAR, HAND)}')
+    return FAR
+
+
+@pytest.mark.parametrize('by_hand', [
+    lambda: written_by_hand(OTHER, HAND),
+    lambda: written_by_hand(ACCOUNT, HAND),
+    lambda: written_by_hand(ACCOUNT, HAND, before='account\trequisite'),
+    behind_a_link,
+    included_by_its_name,
+], ids=['other', 'common', 'common, among its own', 'link', 'included'])
+def test_removal_is_refused(by_hand):
     """A line for a module that is not there lets nobody in. Those that could be taken out stay, too."""
+    kept = {path: path.read_text() for path in (ACCOUNT, OTHER)}
+    named = by_hand()
     before = {path: path.read_text() for path in (SSHD, ACCOUNT, OTHER)}
-    OTHER.write_text('account required pam_sessbox.so\n' + before[OTHER])
     done = apt('remove', 'libpam-sessbox')
-    OTHER.write_text(before[OTHER])
+    after = {path: path.read_text() for path in before}
+    for path, text in kept.items():
+        path.write_text(text)
+    for path in (LINK, FAR):
+        path.unlink(missing_ok=True)
     assert done.rc != 0
-    assert re.search(r'libpam-sessbox stays.*\n.*\n\s+/etc/pam.d/other$', done.out, re.M), done.out
+    assert re.search(rf'libpam-sessbox stays.*\n.*\n\s+{named}$', done.out, re.M), done.out
     assert stock.state('libpam-sessbox') in ('ii', 'ri')
-    assert {path: path.read_text() for path in before} == before
+    assert after == before
     assert unit_is('is-active') == 'active'
     everybody_gets_in(contained=True)
 
