@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Two hosts, each a sandbox with a network and an sshd of its own, and Ansible to manage them."""
+import contextlib
 import json
 import os
 import socket
@@ -23,8 +24,8 @@ Result = namedtuple('Result', 'rc out')
 Counts = namedtuple('Counts', 'changed failed')
 
 
-def packages():
-    return [str(next((TREE / 'build/deb').glob(f'{name}_*.deb'))) for name in ('sessctl', 'libpam-sessbox')]
+def packages(release='deb'):
+    return [str(next((TREE / 'build' / release).glob(f'{name}_*.deb'))) for name in ('libpam-sessbox', 'sessctl')]
 
 
 class Host:
@@ -103,10 +104,24 @@ class Fleet:
         assert counts['unreachable'] == '0'
         return Counts(int(counts['changed']), int(counts['failed']))
 
+    def way(self, name, user, command):
+        return ['ssh', '-F', 'none', '-i', self.key, '-o', 'BatchMode=yes', '-o', 'StrictHostKeyChecking=no',
+                '-o', 'UserKnownHostsFile=/dev/null', '-o', 'LogLevel=ERROR',
+                f'{user}@{self.hosts[name].address}', command]
+
     def ssh(self, name, user, command):
-        return self.run('ssh', '-F', 'none', '-i', self.key, '-o', 'BatchMode=yes', '-o', 'StrictHostKeyChecking=no',
-                        '-o', 'UserKnownHostsFile=/dev/null', '-o', 'LogLevel=ERROR',
-                        f'{user}@{self.hosts[name].address}', command)
+        return self.run(*self.way(name, user, command))
+
+    @contextlib.contextmanager
+    def echo(self, name, user):
+        """A login that stays; yields what sends a line there and back."""
+        with subprocess.Popen(self.way(name, user, 'cat'), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                              text=True) as process:
+            def there_and_back(line):
+                process.stdin.write(line + '\n')
+                process.stdin.flush()
+                return process.stdout.readline().strip()
+            yield there_and_back
 
     def on_all(self, command):
         """What root's command prints, by host."""

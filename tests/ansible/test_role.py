@@ -2,7 +2,7 @@
 """The role on two hosts that have nothing of ours. It is one story: each test goes on where the last one ended."""
 import json
 
-from fleet import ACCEPTED, NAMES
+from fleet import ACCEPTED, NAMES, packages
 
 DROPIN = '/etc/security/sessbox.d/50-ansible.conf'
 POLICY = '''[students]
@@ -143,4 +143,22 @@ def test_the_account_line_is_a_choice(fleet):
     done, counts = fleet.play(sessbox_policy=POLICY, sessbox_account_for_all=False, sessbox_fail_on=[])
     assert done.rc == 0
     assert counts == same((0, 0))
+    everybody_gets_in(fleet)
+
+
+def test_the_next_release(fleet):
+    """Both packages at once. A dry run does not ask for files that are not there yet; who is in stays."""
+    new = {'sessbox_policy': POLICY, 'sessbox_package_files': packages('deb-next')}
+    with fleet.echo('one', 'alice') as echo:
+        assert echo('before') == 'before'
+        done, counts = fleet.play('--check', **new)
+        assert done.rc == 0
+        assert fleet.on_all('sessctl --version') == same('sessctl 0.1.0\n')
+        done, counts = fleet.play(**new)
+        assert done.rc == 0
+        assert all(count.changed > 0 for count in counts.values())
+        assert fleet.on_all('sessctl --version') == same('sessctl 0.1.1\n')
+        assert echo('after') == 'after'
+    done, counts = fleet.play(**new)
+    assert (done.rc, counts) == (0, same((0, 0)))
     everybody_gets_in(fleet)
