@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /* The record files under their locks, and the history of terminals in wtmp. */
+#include <signal.h>
+#include <sys/resource.h>
+
 #include "utmp_files.h"
 
 /* ---- locks ---- */
@@ -165,6 +168,28 @@ static void no_history(void **state)
 	assert_int_equal(sb_utmp_history_db(&ann, "sshd", 100), 0);
 }
 
+/* A disk with room for a record and a half: both or none, and a part that is there goes first. */
+static void history_on_a_full_disk(void **state)
+{
+	(void)state;
+	struct utmpx all[4], boot[2];
+	struct rlimit full, before;
+	memset(boot, 'b', sizeof(boot));
+	put_bytes(AT_FDCWD, SB_WTMP_FILE, boot, sizeof(boot[0]) + 16);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+	full = before;
+	full.rlim_cur = 5 * sizeof(boot[0]) / 2;
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &full), 0);
+	int r = sb_utmp_history(&ann, 100);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+	assert_int_equal(r, -ENOSPC);
+	assert_int_equal(read_file(SB_WTMP_FILE, all, 4), 1);
+	assert_memory_equal(all, boot, sizeof(boot[0]));
+	assert_int_equal(sb_utmp_history(&ann, 100), 0);
+	assert_int_equal(read_file(SB_WTMP_FILE, all, 4), 3);
+}
+
 static void note_line(const char *line, void *ctx)
 {
 	char *seen = ctx;
@@ -198,8 +223,9 @@ static void lists_terminals(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(held_locks), TEST(logins_at_once), TEST(terminals),
-		TEST(history),	  TEST(no_history),	TEST(lists_terminals),
+		TEST(held_locks),      TEST(logins_at_once), TEST(terminals),
+		TEST(history),	       TEST(no_history),     TEST(history_on_a_full_disk),
+		TEST(lists_terminals),
 	};
 	return cmocka_run_group_tests_name("utmp locks", tests, own_files, NULL);
 }
