@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """11. Limits and budgets that are changed in the configuration while tenants are in."""
+import os
+
 import box
 import host
 from bounds import MIB, limit, rows
@@ -121,6 +123,19 @@ def below_what_is_in_use(key, mark_of_login):
         host.wait_for('there is room', lambda: rows()[key]['usage'] < 64 * MIB)
         assert box.ssh('alice', 'echo in').out == 'in\n'
         assert rows()[key]['value'] == 64 * MIB
+
+
+@case(11)
+def a_full_budget_is_no_way_onto_the_host():
+    """A neighbour has filled it with files that nobody can end; OnFailure=allow is not for that."""
+    box.config(tenants={'ClassMemoryMax': '64M', 'MemorySwapMax': '0', 'TmpSize': '100M', 'OnFailure': 'allow'})
+    outside = os.readlink('/proc/self/ns/pid')
+    with box.session('bob') as bob:
+        bob('head -c 90M /dev/zero >/dev/shm/big')
+        for _ in range(3):
+            done = box.ssh('alice', 'readlink /proc/self/ns/pid')
+            assert outside not in done.out, done
+    assert box.ssh('alice', 'echo in').out == 'in\n'
 
 
 @case(11)

@@ -212,6 +212,43 @@ def a_refused_open_leaves_no_process():
 
 
 @case(7)
+def a_tenant_below_uid_1000_is_refused_as_well():
+    """Without an answer the system's accounts go on; not one of whom the account line has said what he is."""
+    box.config(system={'MatchUsers': box.SYSTEM, 'Contain': 'yes', 'AllowServices': 'sshd'})
+    before = host.snapshot()
+    with box.helper_is(box.FAULT_HELPER):
+        box.FAULT.write_text('kill:open:0\n')
+        refused(box.SYSTEM)
+        enters('root')
+    enters(box.SYSTEM)
+    host.settle(before)
+
+
+@case(7)
+def a_refused_login_after_a_crash_leaves_nobody_in_who():
+    """The one that is refused has removed what the other one left."""
+    held = box.held('alice')
+    monitor, init = host.monitor_of(box.the_session('alice')['leader']), box.the_container('alice')['init']
+    os.kill(monitor, signal.SIGKILL)
+    os.kill(init, signal.SIGKILL)
+    assert box.closed_by_peer(held)
+    with box.helper_is(box.FAULT_HELPER):
+        box.FAULT.write_text('fail:create:4\n')
+        refused('alice')
+    host.wait_for('alice is out of who', lambda: 'alice' not in who())
+
+
+@case(7)
+def gc_removes_what_a_killed_removal_has_left():
+    left = host.RUN / 'gone.3001.1'
+    with box.session('bob'):
+        (left / 'sessions').mkdir(parents=True)
+        (left / 'sessions/1').write_text('half')
+        assert box.sessctl('gc').rc == 0
+        assert not left.exists() and box.the_session('bob')
+
+
+@case(7)
 def on_failure_allow_lets_the_login_go_on_loudly():
     box.config(tenants={'OnFailure': 'allow'})
     mark = host.log_mark()
@@ -440,6 +477,24 @@ def cgroup_is_frozen():
         finally:
             host.freeze('alice', False)
         assert alice(GOT_IN).out == 'got-in\n'
+        enters('alice')
+    host.settle(before)
+
+
+@case(7)
+def a_class_is_frozen():
+    """The new container's first process gets no turn in there; that is no failure to let him in for."""
+    box.config(tenants={'TimeoutSec': f'{3 * host.SLOW:.0f}', 'ClassTasksMax': '300', 'OnFailure': 'allow'})
+    before = host.snapshot()
+    with box.session('bob') as bob:
+        group = host.group('bob', 'freezer').parent
+        host.freeze_group(group, True)
+        try:
+            refused('alice')
+            enters('root', 'carol')
+        finally:
+            host.freeze_group(group, False)
+        assert bob(GOT_IN).out == 'got-in\n'
         enters('alice')
     host.settle(before)
 

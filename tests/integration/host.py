@@ -86,11 +86,15 @@ def cpu_seconds(user):
     return first_number(group(user, 'cpuacct') / 'cpuacct.usage') / 1e9
 
 
-def freeze(user, frozen):
+def freeze_group(path, frozen):
     if unified():
-        (group(user, 'freezer') / 'cgroup.freeze').write_text(str(int(frozen)))
+        (path / 'cgroup.freeze').write_text(str(int(frozen)))
     else:
-        (group(user, 'freezer') / 'freezer.state').write_text('FROZEN' if frozen else 'THAWED')
+        (path / 'freezer.state').write_text('FROZEN' if frozen else 'THAWED')
+
+
+def freeze(user, frozen):
+    freeze_group(group(user, 'freezer'), frozen)
 
 
 # processes

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """10. What outlives a logout, and what ends a session or keeps it out."""
 import contextlib
+import fcntl
 import os
 import re
 import signal
@@ -582,6 +583,19 @@ def without_its_timer_the_next_login_ends_it():
         assert host.tasks_max('alice') == 50
         assert box.sessctl('gc').rc == 0 and not FOR.exists()
     ended(before)
+
+
+@case(10)
+def an_end_that_could_not_be_is_tried_again():
+    """By a timer, in a minute: his records were locked."""
+    config(TasksMax='50')
+    with timers_end(), box.session('alice'):
+        limited('TasksMax=70', '--for', f'{3 * host.SLOW:.0f}s')
+        first = host.wait_for('its timer', timers)
+        with open(host.RUN / 'u3001/lock', 'rb') as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            host.wait_for('another timer', lambda: timers() and timers() != first, 20)
+        assert host.tasks_max('alice') == 70 and FOR.exists()
 
 
 @case(10)

@@ -259,6 +259,19 @@ def a_terminal_with_a_name_of_its_own_keeps_it():
 
 @case(8)
 @contains('login')
+def a_terminal_does_not_stay_in_a_container_that_lingers():
+    """Its name may be somebody else's next."""
+    ends = cable()
+    box.config(tenants={'LingerSec': '30'})
+    assert ends.near in login_on(ends, 'tty')
+    host.wait_for('lingering', lambda: box.the_container('alice')['state'] == 'lingering')
+    assert Path(ends.near).exists()
+    assert box.out_of('alice', f'ls {ends.near} 2>&1; tty') == ''
+    box.sessctl('terminate', 'alice')
+
+
+@case(8)
+@contains('login')
 def an_allowed_device_that_was_his_terminal_stays():
     ends = cable()
     box.config(tenants={'DeviceAllow': ends.near})

@@ -211,6 +211,19 @@ def a_persistent_overlay_full_of_files_lets_its_user_in():
 
 
 @case(9)
+def a_disk_without_room_for_an_overlay_is_no_way_onto_the_host():
+    with tree(RootOverlay='persistent', RootOverlaySize='16M', OnFailure='allow'):
+        overlays = STORE / 'overlay'
+        overlays.mkdir(mode=0o700)
+        box.run('mount', '-t', 'tmpfs', '-o', 'size=4M,mode=0700', 'small', str(overlays))
+        try:
+            refused(log='overlay')
+        finally:
+            box.run('umount', str(overlays))
+        assert box.out_of('alice', 'cat /etc/mark') == 'of the tree'
+
+
+@case(9)
 def a_persistent_overlay_is_one_containers():
     """Whatever became of the last one: two would write into one upper layer."""
     with tree(RootOverlay='persistent', RootOverlaySize='16M', TimeoutStopSec='2') as made:
