@@ -154,11 +154,16 @@ def monitor_of(pid):
 
 # what must be back to what it was
 
-def live_records():
+def login_records():
+    """utmp's, as (user, line, pid)."""
     data = Path('/run/utmp').read_bytes() if Path('/run/utmp').exists() else b''
     records = (UTMP.unpack_from(data, at) for at in range(0, len(data) - UTMP.size + 1, UTMP.size))
     return {(r[4].split(b'\0')[0].decode(), r[2].split(b'\0')[0].decode(), r[1])
-            for r in records if r[0] == USER_PROCESS and os.path.exists(f'/proc/{r[1]}')}
+            for r in records if r[0] == USER_PROCESS}
+
+
+def live_records():
+    return {record for record in login_records() if os.path.exists(f'/proc/{record[2]}')}
 
 
 def cgroup_directories():

@@ -164,10 +164,7 @@ def login_has_job_control():
 
 def records_of(line):
     """What utmp has for a terminal, as (user, pid)."""
-    data = Path('/run/utmp').read_bytes()
-    rows = [host.UTMP.unpack_from(data, at) for at in range(0, len(data) - host.UTMP.size + 1, host.UTMP.size)]
-    return [(row[4].split(b'\0')[0].decode(), row[1]) for row in rows
-            if row[0] == host.USER_PROCESS and row[2].split(b'\0')[0].decode() == line]
+    return [(user, pid) for user, place, pid in host.login_records() if place == line]
 
 
 def terminal_of(term):
