@@ -109,14 +109,18 @@ $B/systemd/%: conf/systemd/%.in
 	mkdir -p $(@D)
 	sed 's|@libexecdir@|$(libexecdir)|; s|@bindir@|$(bindir)|' $< >$@
 
+# FILES into a directory, perhaps over those that run: behind a name there is a whole file at any moment.
+# $(call put,MODE,FILES,DIRECTORY)
+put = for file in $(2); do to=$(3)/$${file\#\#*/}; \
+	install -m $(1) $$file $$to.new && mv -f $$to.new $$to || exit; done
+
 install: all
 	install -d $(DESTDIR)$(pamdir) $(DESTDIR)$(libexecdir) $(DESTDIR)$(bindir) \
 		$(DESTDIR)$(docdir)/examples $(DESTDIR)$(sysconfdir)/security \
 		$(DESTDIR)$(mandir)/man5 $(DESTDIR)$(mandir)/man8
-	install -m 0644 $B/pam_sessbox.so $(DESTDIR)$(pamdir)/
-	install -m 0755 $B/sessbox-helper $B/sessbox-init $B/sessbox-proxy \
-		src/sessctl/sessbox-prove $(DESTDIR)$(libexecdir)/
-	install -m 0755 $B/sessctl $(DESTDIR)$(bindir)/
+	$(call put,0755,$B/sessbox-helper $B/sessbox-init $B/sessbox-proxy src/sessctl/sessbox-prove,$(DESTDIR)$(libexecdir))
+	$(call put,0644,$B/pam_sessbox.so,$(DESTDIR)$(pamdir))
+	$(call put,0755,$B/sessctl,$(DESTDIR)$(bindir))
 	for unit in $(systemd); do \
 		install -D -m 0644 $B/systemd/$$unit $(DESTDIR)$(unitdir)/$$unit || exit; done
 	install -m 0644 docs/sessctl.schema.json $(DESTDIR)$(docdir)/
@@ -127,12 +131,17 @@ install: all
 	[ -e $(DESTDIR)$(sysconfdir)/security/sessbox.conf ] || \
 		install -m 0644 conf/sessbox.conf $(DESTDIR)$(sysconfdir)/security/
 
+# Where PAM files are, and what they include by an absolute name.
+pam_dirs = $(DESTDIR)$(sysconfdir)/pam.d $(DESTDIR)/usr/lib/pam.d
+pam_included = $$(grep -RhsE '^[^\#]*(include|substack)[[:space:]]+/' $(pam_dirs) | \
+	sed -E 's/.*(include|substack)[[:space:]]+//; s/[[:space:]].*//')
+
 # Leaves the configuration; ends tenants and takes the template's two mounts down first. A stack that
 # names a missing module lets nobody in, root included; and with systemd asking a program that is gone,
 # nobody would get a user manager.
 uninstall:
-	@if grep -Rls pam_sessbox $(DESTDIR)$(sysconfdir)/pam.d $(DESTDIR)/usr/lib/pam.d; then \
-		echo "take the pam_sessbox lines out of these files first: sessctl disable --all" >&2; exit 1; fi
+	@files=$$(grep -Rls pam_sessbox $(pam_dirs) $(pam_included)); [ -z "$$files" ] || { \
+		echo "take the pam_sessbox lines out of these files first, by sessctl disable --all:" $$files >&2; exit 1; }
 	[ -n "$(DESTDIR)" ] || [ ! -x $(bindir)/sessctl ] || $(bindir)/sessctl terminate --all
 	[ -n "$(DESTDIR)" ] || [ ! -x $(libexecdir)/sessbox-helper ] || $(libexecdir)/sessbox-helper release
 	rm -f $(addprefix $(DESTDIR)$(unitdir)/,$(systemd))
