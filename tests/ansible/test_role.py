@@ -4,6 +4,7 @@ import json
 
 from fleet import ACCEPTED, NAMES, packages
 
+CONFIG = '/etc/security/sessbox.conf'
 DROPIN = '/etc/security/sessbox.d/50-ansible.conf'
 POLICY = '''[students]
 MatchGroups=students
@@ -147,7 +148,9 @@ def test_the_account_line_is_a_choice(fleet):
 
 
 def test_the_next_release(fleet):
-    """Both packages at once. A dry run does not ask for files that are not there yet; who is in stays."""
+    """Both packages at once. A dry run does not ask for files that are not there yet; who is in stays, and
+    so does a configuration that was edited."""
+    fleet.on_all(f'echo "# ours" >>{CONFIG}')
     new = {'sessbox_policy': POLICY, 'sessbox_package_files': packages('deb-next')}
     with fleet.echo('one', 'alice') as echo:
         assert echo('before') == 'before'
@@ -159,6 +162,7 @@ def test_the_next_release(fleet):
         assert all(count.changed > 0 for count in counts.values())
         assert fleet.on_all('sessctl --version') == same('sessctl 0.1.1\n')
         assert echo('after') == 'after'
+    assert fleet.on_all(f'tail -n 1 {CONFIG}') == same('# ours\n')
     done, counts = fleet.play(**new)
     assert (done.rc, counts) == (0, same((0, 0)))
     everybody_gets_in(fleet)
