@@ -431,17 +431,23 @@ static void test_other_services(void **state)
 		enum { NO, SYSTEMD, GUARDED } host;
 		bool found;
 	} cases[] = {
-		{ "crond", C, NO, true },
-		{ "crond", ACCOUNT C, NO, false },
-		{ "crond", C ACCOUNT, NO, true }, /* common-account can go round it */
-		{ "crond", "account sufficient pam_x.so\n" ACCOUNT, NO, true },
-		{ "crond", "account required pam_x.so\n" ACCOUNT, NO, false },
+		{ "crond", C S, NO, true },
+		{ "crond", ACCOUNT C S, NO, false },
+		{ "crond", C ACCOUNT S, NO, true }, /* common-account can go round it */
+		{ "crond", "account sufficient pam_x.so\n" ACCOUNT S, NO, true },
+		{ "crond", "account required pam_x.so\n" ACCOUNT S, NO, false },
 		{ "crond", S, NO, true }, /* no account lines: those of "other" */
-		{ "systemd-user", C, NO, false },
-		{ "systemd-user", C, SYSTEMD, true },
-		{ "systemd-user", ACCOUNT C, SYSTEMD, false },
-		{ "systemd-user", C, GUARDED, false }, /* asked before by a drop-in */
-		{ "ftpd-of-mine", C, NO, false },      /* not in our list */
+		{ "systemd-user", C S, NO, false },
+		{ "systemd-user", C S, SYSTEMD, true },
+		{ "systemd-user", ACCOUNT C S, SYSTEMD, false },
+		{ "systemd-user", C S, GUARDED, false }, /* asked before by a drop-in */
+		{ "ftpd-of-mine", C S, NO, true },
+		{ "ftpd-of-mine", ACCOUNT C S, NO, false },
+		{ "only-asks", "auth required pam_unix.so\n", NO, false }, /* opens no session */
+		{ "chsh", C S, NO, false },
+		{ "common-session-more", S, NO, false },
+		{ "ftpd.dpkg-dist", C S, NO, false },
+		{ "broken", "session nonsense\n", NO, false }, /* lets nobody in */
 		{ "other", C, NO, true },
 		{ "other", ACCOUNT C, NO, false },
 	};
@@ -486,6 +492,25 @@ static void test_no_account_lines_are_those_of_other(void **state)
 	drop_scratch(&s);
 }
 
+/* What a package brings, until there is another one in /etc. */
+static void test_a_vendors_service(void **state)
+{
+	struct scratch s = make_pam_tree();
+	struct ctl_findings findings = { .check = "others" };
+	const struct ctl_host host = { .root = s.fd };
+	(void)state;
+	put_common(s.fd);
+	put_text(s.fd, "usr/lib/pam.d/ftpd", C S);
+	ctl_check_others(&host, &findings);
+	assert_int_equal(findings.n, 1);
+	assert_non_null(strstr(findings.v[0].what, "'ftpd'"));
+	put_text(s.fd, "etc/pam.d/ftpd", ACCOUNT C S);
+	ctl_check_others(&host, &findings);
+	assert_int_equal(findings.n, 1);
+	ctl_findings_clear(&findings);
+	drop_scratch(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -496,6 +521,7 @@ int main(void)
 		cmocka_unit_test(test_account_line_alone),
 		cmocka_unit_test(test_no_sshd_stack),
 		cmocka_unit_test(test_other_services),
+		cmocka_unit_test(test_a_vendors_service),
 		cmocka_unit_test(test_no_account_lines_are_those_of_other),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
