@@ -14,6 +14,7 @@
 
 #include "check.h"
 #include "child.h"
+#include "sessbox/io.h"
 #include "sessbox/proc.h"
 #include "sessbox/service.h"
 #include "sessbox/str.h"
@@ -28,6 +29,9 @@ static const struct {
 } settings[] = {
 	{ "usepam", "yes", CTL_ERROR, "sshd does not use PAM: nobody is contained",
 	  "UsePAM yes in sshd_config" },
+	{ "pamservicename", "sshd", CTL_ERROR,
+	  "sshd asks PAM by another name, which is not contained",
+	  "PAMServiceName sshd in sshd_config" },
 	{ "permituserenvironment", "no", CTL_NOTE,
 	  "users set the environment of their programs before a shell runs",
 	  "PermitUserEnvironment no in sshd_config" },
@@ -40,34 +44,42 @@ static const struct {
 
 /* ---- sshd -T ---- */
 
-static void check_setting(const char *line, size_t i, struct ctl_findings *findings)
+#define WORDS_MAX 16
+
+/* Which sshd: "" is the one without options. */
+struct daemon {
+	char name[32];
+	const char *argv[WORDS_MAX + 1];
+};
+
+static void check_setting(const char *line, size_t i, const struct daemon *d,
+			  struct ctl_findings *findings)
 {
 	size_t len = strlen(settings[i].key);
 	if (strncmp(line, settings[i].key, len) != 0 || line[len] != ' ')
 		return;
 	if (strcmp(line + len + 1, settings[i].good) != 0)
-		ctl_find(findings, settings[i].severity, settings[i].fix, "%s (%s)",
+		ctl_find(findings, settings[i].severity, settings[i].fix, "%s%s (%s)", d->name,
 			 settings[i].what, line);
 }
 
-static void check_settings(char *text, struct ctl_findings *findings)
+static void check_settings(char *text, const struct daemon *d, struct ctl_findings *findings)
 {
 	char *save = NULL;
 	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
 		for (size_t i = 0; i < SB_ARRAY_SIZE(settings); i++)
-			check_setting(line, i, findings);
+			check_setting(line, i, d, findings);
 }
 
-static void check_answer(struct ctl_findings *findings)
+static void check_answer(const struct daemon *d, struct ctl_findings *findings)
 {
-	static const char *const argv[] = { SSHD, "-T", NULL };
 	char why[1024];
-	cleanup_free char *text = ctl_child_answer(argv, 65536, why, sizeof(why));
+	cleanup_free char *text = ctl_child_answer(d->argv, 65536, why, sizeof(why));
 	if (text)
-		check_settings(text, findings);
+		check_settings(text, d, findings);
 	else
 		ctl_find(findings, CTL_WARNING, "correct what it complains about",
-			 "sshd -T fails: %s", why);
+			 "%ssshd -T fails: %s", d->name, why);
 }
 
 /* ---- what sshd -T does not show: Match blocks ---- */
@@ -116,6 +128,50 @@ static void scan_files(const struct ctl_host *host, struct ctl_findings *finding
 
 /* ---- the running ones ---- */
 
+/* What decides what it reads, of "sshd: /usr/sbin/sshd -D -f FILE [listener] 0 of 10-100 startups".
+ */
+static size_t add_options(char *title, const char **argv, size_t n)
+{
+	char *save = NULL;
+	for (char *word = strtok_r(title, " ", &save); word && n < WORDS_MAX - 1;
+	     word = strtok_r(NULL, " ", &save)) {
+		if (strncmp(word, "-f", 2) != 0 && strncmp(word, "-o", 2) != 0)
+			continue;
+		argv[n++] = word;
+		if (!word[2] && (word = strtok_r(NULL, " ", &save)))
+			argv[n++] = word;
+		if (!word)
+			break;
+	}
+	return n;
+}
+
+/* One that listens, and was started with a configuration of its own. */
+static void check_daemon(pid_t pid, struct ctl_findings *findings)
+{
+	struct daemon d = { .argv = { SSHD, "-T" } };
+	char path[64], title[4096];
+	snprintf(path, sizeof(path), "/proc/%d/cmdline", pid);
+	ssize_t n = sb_read_file(AT_FDCWD, path, title, sizeof(title));
+	char *end = n > 0 ? strstr(title, " [listener]") : NULL;
+	if (!end)
+		return;
+	*end = '\0';
+	snprintf(d.name, sizeof(d.name), "process %d: ", pid);
+	if (add_options(title, d.argv, 2) > 2)
+		check_answer(&d, findings);
+}
+
+/* Not in a container of somebody's. */
+static bool is_of_host(pid_t pid)
+{
+	char path[64];
+	struct stat root, its;
+	snprintf(path, sizeof(path), "/proc/%d/root/.", pid);
+	return stat("/proc/1/root/.", &root) == 0 && stat(path, &its) == 0 &&
+	       root.st_dev == its.st_dev && root.st_ino == its.st_ino;
+}
+
 static void check_process(pid_t pid, struct ctl_findings *findings)
 {
 	char path[64], exe[512];
@@ -125,7 +181,7 @@ static void check_process(pid_t pid, struct ctl_findings *findings)
 	    (strcmp(proc.comm, "sshd") != 0 && strcmp(proc.comm, "sshd-session") != 0))
 		return;
 	snprintf(path, sizeof(path), "/proc/%d", pid);
-	if (stat(path, &st) < 0 || st.st_uid != 0)
+	if (stat(path, &st) < 0 || st.st_uid != 0 || !is_of_host(pid))
 		return;
 	snprintf(path, sizeof(path), "/proc/%d/exe", pid);
 	ssize_t n = readlink(path, exe, sizeof(exe) - 1);
@@ -137,6 +193,8 @@ static void check_process(pid_t pid, struct ctl_findings *findings)
 			 "process %d is '%s', which is not accepted with join=cred: tenants are "
 			 "refused",
 			 pid, exe);
+	else
+		check_daemon(pid, findings);
 }
 
 static void check_processes(struct ctl_findings *findings)
@@ -153,7 +211,7 @@ void ctl_check_sshd(const struct ctl_host *host, struct ctl_findings *findings)
 		ctl_find(findings, CTL_WARNING, "install an OpenSSH server", "there is no " SSHD);
 		return;
 	}
-	check_answer(findings);
+	check_answer(&(const struct daemon){ .argv = { SSHD, "-T" } }, findings);
 	scan_files(host, findings);
 	check_processes(findings);
 }
