@@ -59,7 +59,7 @@ static void become_helper(int sock, int host_mnt)
 	const struct sigaction dfl = { .sa_handler = SIG_DFL };
 	if (leave_starter() < 0 || (host_mnt >= 0 && setns(host_mnt, CLONE_NEWNS) < 0))
 		_exit(126);
-	int high = fcntl(sock, F_DUPFD, 10), null = open("/dev/null", O_RDWR);
+	int high = fcntl(sock, F_DUPFD, SB_HELPER_SOCKET + 1), null = open("/dev/null", O_RDWR);
 	if (high < 0 || null < 0)
 		_exit(126);
 	for (int fd = 0; fd < 3; fd++)

@@ -138,6 +138,12 @@ static int watch_children(pam_handle_t *pamh, struct box_error *error)
 	return forks ? box_fork_watch(&box, error) : 0;
 }
 
+static void log_error(pam_handle_t *pamh, const struct box_error *error)
+{
+	errno = error->num;
+	pam_syslog(pamh, LOG_ERR, "%s: %m", error->what);
+}
+
 /*
  * A tenant's open failed. sshd goes on after that, and with -N -L would leave an uncontained
  * process of the tenant: so the leash stays on for good, and children that come through the hook
@@ -148,10 +154,11 @@ static int doom(pam_handle_t *pamh, int flags, int result, const char *sentence)
 	struct box_error error = { 0 };
 	box.phase = BOX_DOOMED;
 	box_tell(pamh, flags, sentence);
-	if (watch_children(pamh, &error) < 0 || box_leash_put(&box.leash, &error) < 0) {
-		errno = error.num;
-		pam_syslog(pamh, LOG_ERR, "%s: %m", error.what);
-	}
+	/* Each for itself: without a token a child is not recognized, but stays on the leash. */
+	if (box_leash_put(&box.leash, &error) < 0)
+		log_error(pamh, &error);
+	if (watch_children(pamh, &error) < 0)
+		log_error(pamh, &error);
 	return result;
 }
 
@@ -219,7 +226,7 @@ static int not_prepared(pam_handle_t *pamh, int flags, const struct passwd *pw, 
 static int prepare(pam_handle_t *pamh, int flags, const struct passwd *pw, struct box_reply *reply)
 {
 	struct box_error error = { 0 };
-	bool allow = reply->reply.flags & SB_REPLY_ALLOW_FAILURE;
+	bool allow = reply->reply.flags & SB_REPLY_ALLOW_FAILURE && box_may_forgive();
 	box.uid = pw->pw_uid;
 	box.session = reply->reply.session;
 	bool ready = watch_children(pamh, &error) == 0 && box_prepare(&box, reply, &error) == 0;

@@ -283,10 +283,11 @@ static int own_keyring(const struct box *box, struct box_error *error)
 	if (ring < 0 || ring == old)
 		return box_fail(error, "join a session keyring");
 	/* A user's keys are counted, for a while those of ended sessions, too. What is too much for
-	 * him stays root's: he has it as its possessor. */
-	if (syscall(SYS_keyctl, KEYCTL_CHOWN, ring, box->uid, (gid_t)-1) < 0 && errno != EDQUOT)
-		return box_fail(error, "give the session keyring away");
-	return 0;
+	 * him is root's, and not of whoever started su: he has it as its possessor. */
+	if (syscall(SYS_keyctl, KEYCTL_CHOWN, ring, box->uid, (gid_t)-1) == 0 ||
+	    (errno == EDQUOT && syscall(SYS_keyctl, KEYCTL_CHOWN, ring, 0, (gid_t)-1) == 0))
+		return 0;
+	return box_fail(error, "give the session keyring away");
 }
 
 int box_drop_privileges(const struct box *box, struct box_error *error)

@@ -152,16 +152,24 @@ static const struct {
 	{ SB_VERDICT_UNCONTAINED, PAM_IGNORE, LOG_ALERT, "NOT CONTAINED (OnFailure=allow)" },
 };
 
+bool box_may_forgive(void)
+{
+	return getuid() == 0;
+}
+
 int box_interpret(pam_handle_t *pamh, int flags, const struct passwd *pw,
 		  const struct sb_reply *reply)
 {
+	bool forgiven = reply->verdict == SB_VERDICT_UNCONTAINED;
+	const uint32_t verdict = forgiven && !box_may_forgive() ? SB_VERDICT_FAIL : reply->verdict;
 	for (size_t i = 0; i < sizeof(verdicts) / sizeof(verdicts[0]); i++) {
-		if (verdicts[i].verdict != reply->verdict)
+		if (verdicts[i].verdict != verdict)
 			continue;
 		if (*reply->to_log)
 			pam_syslog(pamh, verdicts[i].priority, "user '%s' %s: %s", pw->pw_name,
 				   verdicts[i].what, reply->to_log);
-		box_tell(pamh, flags, reply->to_user);
+		box_tell(pamh, flags, forgiven && verdict != reply->verdict ? box_cannot_contain
+									    : reply->to_user);
 		return verdicts[i].result;
 	}
 	pam_syslog(pamh, LOG_ERR, "the helper gave no verdict");
@@ -191,11 +199,11 @@ static bool has_container(uid_t uid)
 	return access(path, F_OK) == 0;
 }
 
-/* A tenant may be the reason why there is none, whatever his uid. */
+/* A tenant may be the reason why there is none, whatever his uid, and so may who started the caller. */
 int box_without_answer(pam_handle_t *pamh, int flags, const struct passwd *pw, bool tenant,
 		       const struct box_error *error)
 {
-	bool system = !tenant && !has_container(pw->pw_uid) && is_system(pw);
+	bool system = box_may_forgive() && !tenant && !has_container(pw->pw_uid) && is_system(pw);
 	errno = error->num;
 	pam_syslog(pamh, LOG_ERR, "user '%s' %s: %s: %m", pw->pw_name,
 		   system ? "enters uncontained" : "refused", error->what);

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The helper's place taken by something else: refused in time, leashed, and with one sentence."""
+import os
 import time
 
 import machine
@@ -151,6 +152,28 @@ def test_verdicts_at_open():
     assert seen.codes('setuid') == [0]
     assert changed(seen.state('before'), seen.state('after'), ('module', 'fd/')) == {}
     host.log_has(mark, 'NOT CONTAINED .OnFailure=allow.: it broke')
+
+
+def started_by_carol():
+    """As su is: her real uid, root's rights."""
+    os.setresuid(machine.CAROL, 0, 0)
+
+
+def test_nothing_is_forgiven_where_another_user_started_the_caller():
+    """By its limits, or by signals, he could bring the failure about."""
+    with place(answering(says(reply(UNCONTAINED, log=b'it broke')))):
+        seen = drive(TENANT, 'account', 'open', prepare=started_by_carol)
+    assert [seen.code('account'), seen.code('open')] == [SYSTEM_ERR, SYSTEM_ERR]
+    assert seen.said == [SENTENCE, SENTENCE]
+    with place(answering(says(reply(CONTAIN, flags=12), '[init, *files[:3]]'))):
+        seen = drive(TENANT, 'open', *LEASHED, prepare=started_by_carol)
+    assert seen.code('open') == SYSTEM_ERR
+    assert seen.codes('setuid') == [1, 1]
+    with place(STUBS['fails at once']):
+        seen = drive(machine.SYSTEM, 'account', 'open', prepare=started_by_carol)
+        root = drive('root', 'account', 'open', prepare=started_by_carol)
+    assert [seen.code('account'), seen.code('open')] == [SYSTEM_ERR, SYSTEM_ERR]
+    assert [root.code('account'), root.code('open')] == [IGNORE, IGNORE]
 
 
 def test_failure_of_our_own_steps_when_allowed():
