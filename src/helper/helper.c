@@ -23,6 +23,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 #include "helper.h"
 #include "sessbox/io.h"
@@ -32,6 +33,8 @@
 #include "sessbox/str.h"
 
 #define REQUEST_MS 2000
+#define IOPRIO_WHO_PROCESS 1
+#define TIMER_SLACK_NS 50000 /* what a process has by default */
 /* How long the helper of an account phase waits for the open that follows it. */
 #define STAY_MS 30000
 
@@ -166,7 +169,8 @@ static void raise_limits(void)
 }
 
 /* A set-uid caller (su) has the scheduling of whoever started it, who could slow others' logins
- * down through a helper that holds a lock. Where it cannot be changed we live with it. */
+ * down through a helper that holds a lock, and put deadlines off; init and the timers have it from
+ * the helper. Where it cannot be changed we live with it. */
 static void shed_scheduling(void)
 {
 	const struct sched_param none = { 0 };
@@ -177,6 +181,9 @@ static void shed_scheduling(void)
 	if (getpriority(PRIO_PROCESS, 0) > 0)
 		setpriority(PRIO_PROCESS, 0, 0);
 	sched_setaffinity(0, sizeof(all), &all);
+	syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, 0);
+	prctl(PR_SET_TIMERSLACK, TIMER_SLACK_NS);
+	sb_write_file(AT_FDCWD, "/proc/self/oom_score_adj", "0");
 }
 
 static int hold(void)

@@ -223,6 +223,9 @@ def roots_and_others_su_is_untouched():
     assert not box.sessions() if box.STATE['contained'] else True
 
 
+SLOW = 'echo 100000000000 >/proc/self/timerslack_ns; echo 900 >/proc/self/oom_score_adj'
+
+
 @case(8)
 @contains('su')
 def su_by_another_user_is_inside():
@@ -231,8 +234,8 @@ def su_by_another_user_is_inside():
     carol = pwd.getpwnam('carol').pw_uid
     try:
         process = box.client(['setpriv', f'--reuid={carol}', f'--regid={carol}', '--clear-groups', 'nice', '-n',
-                              '5', 'su', 'alice', '-c', 'echo ready; readlink /proc/self/ns/pid; exec cat'],
-                             stdin=subprocess.PIPE)
+                              '5', 'ionice', '-c', '3', 'sh', '-c', f'{SLOW}; exec su alice -c "$0"',
+                              'echo ready; readlink /proc/self/ns/pid; exec cat'], stdin=subprocess.PIPE)
         process.stdin.write(PASSWORD + '\n')
         process.stdin.flush()
         lines = [box.line(process), box.line(process)]
@@ -242,6 +245,9 @@ def su_by_another_user_is_inside():
                 status = Path(f'/proc/{pid}/status').read_text()
                 assert 'Uid:\t0\t0\t0\t0\n' in status and 'Gid:\t0\t0\t0\t0\n' in status, status
                 assert os.getpriority(os.PRIO_PROCESS, pid) == 0
+                assert Path(f'/proc/{pid}/timerslack_ns').read_text() == '50000\n'
+                assert Path(f'/proc/{pid}/oom_score_adj').read_text() == '0\n'
+                assert 'idle' not in box.run('ionice', '-p', str(pid)).out
         assert box.leave(process) == 0
     finally:
         box.run('usermod', '-p', '!', 'alice')
