@@ -182,7 +182,11 @@ static void check_session(const struct sb_policy *policy, struct sb_answer *answ
 	sb_answer_announce(policy->set.timeout_ms);
 	alarm((unsigned int)(policy->set.timeout_ms / 1000) + 1);
 	int r = known.cgroup ? 0 : sb_cgroup_open(NULL, &known.cgroup, &err);
-	if (r < 0 || sb_session_check(known.cgroup, policy, deadline, &err) < 0)
+	if (r == 0)
+		r = sb_session_check(known.cgroup, policy, deadline, &err);
+	/* As open would say it. */
+	answer->grant.known = r == -EBUSY;
+	if (r < 0)
 		fail(answer, policy, &err);
 	else
 		say(answer, SB_VERDICT_CONTAIN, "", "");
@@ -257,7 +261,7 @@ static struct sb_reply too_late;
 static void give_up(int sig)
 {
 	(void)sig;
-	sb_msg_send(SB_HELPER_SOCKET, &too_late, sizeof(too_late), NULL, 0);
+	sb_msg_send(SB_HELPER_SOCKET, &too_late, spoken.reply, NULL, 0);
 	_exit(1);
 }
 
