@@ -168,8 +168,9 @@ int box_interpret(pam_handle_t *pamh, int flags, const struct passwd *pw,
 		if (*reply->to_log)
 			pam_syslog(pamh, verdicts[i].priority, "user '%s' %s: %s", pw->pw_name,
 				   verdicts[i].what, reply->to_log);
-		box_tell(pamh, flags, forgiven && verdict != reply->verdict ? box_cannot_contain
-									    : reply->to_user);
+		box_tell(pamh, flags,
+			 forgiven && verdict != reply->verdict ? box_cannot_contain
+							       : reply->to_user);
 		return verdicts[i].result;
 	}
 	pam_syslog(pamh, LOG_ERR, "the helper gave no verdict");
@@ -199,7 +200,8 @@ static bool has_container(uid_t uid)
 	return access(path, F_OK) == 0;
 }
 
-/* A tenant may be the reason why there is none, whatever his uid, and so may who started the caller. */
+/* A tenant may be the reason why there is none, whatever his uid, and so may who started the
+ * caller. */
 int box_without_answer(pam_handle_t *pamh, int flags, const struct passwd *pw, bool tenant,
 		       const struct box_error *error)
 {
