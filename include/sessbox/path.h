@@ -46,6 +46,9 @@ int sb_path_make(int root_fd, const char *path, bool as_dir, struct sb_err *err)
  */
 void sb_path_as(uid_t uid, gid_t gid);
 
+/* One slash where there are several, and none at the end: "/home//ann/" is "/home/ann". */
+void sb_path_squeeze(char *path);
+
 /* Is this "/a/b", without empty, "." or ".." components? */
 bool sb_path_is_normal(const char *path);
 

@@ -87,7 +87,8 @@ struct sb_mount_op {
 struct sb_plan {
 	struct sb_mount_op *ops;
 	size_t n;
-	int tree; /* the directory of SB_MOUNT_ROOT on the host, or -1; sb_plan_open's */
+	int tree;      /* the directory of SB_MOUNT_ROOT on the host, or -1; sb_plan_open's */
+	bool homeless; /* what the account has as its home is nothing to be shown as one */
 };
 
 /* Is this the policy of a tree of its own, not of a view of the host? */

@@ -101,8 +101,10 @@ static int open_sources(void *ctx, struct sb_err *err)
 		.v1 = sb_cgroup_mode(c->cg) == SB_CGROUP_V2 ? NULL : v1,
 	};
 	r = sb_plan_make(&spec, &c->plan, err);
-	if (r == 0)
-		r = sb_plan_open(c->plan, c->request->deadline, err);
+	if (r < 0)
+		return r;
+	c->homeless = c->plan->homeless;
+	r = sb_plan_open(c->plan, c->request->deadline, err);
 	c->tree = r < 0 ? -1 : sb_steal_fd(&c->plan->tree);
 	return r;
 }

@@ -46,6 +46,7 @@ struct sb_creation {
 	int to_builder; /* a socket pair for the cgroup namespace, which is made meanwhile */
 	int from_helper;
 	struct sb_unsupported unsupported;
+	bool homeless; /* see sb_plan */
 	int verdict; /* pipe: what init's builder says, see sb_creation_await */
 	char hostname[65];
 	struct sb_accounts accounts;

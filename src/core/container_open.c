@@ -188,6 +188,7 @@ static int create_container(struct sb_opening *o, struct sb_err *err)
 	o->created = true;
 	o->container = c->record;
 	o->grant.unsupported = c->unsupported;
+	o->grant.homeless = c->homeless;
 	o->session.container = c->number;
 	o->grant.init = sb_steal_fd(&c->init);
 	if (sb_opening_policy(o)->set.budget.tasks_max != SB_INFINITY)

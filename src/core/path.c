@@ -204,6 +204,17 @@ int sb_path_make(int root_fd, const char *path, bool as_dir, struct sb_err *err)
 	return sb_steal_fd(&fd);
 }
 
+void sb_path_squeeze(char *path)
+{
+	char *to = path;
+	for (const char *from = path; *from; from++)
+		if (*from != '/' || to == path || to[-1] != '/')
+			*to++ = *from;
+	if (to > path + 1 && to[-1] == '/')
+		to--;
+	*to = '\0';
+}
+
 bool sb_path_is_normal(const char *path)
 {
 	if (path[0] != '/')

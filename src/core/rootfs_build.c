@@ -229,15 +229,23 @@ static int new_fs(struct sb_mount_op *op)
 }
 
 /*
- * What is there to be covered. A stranger on the way could move it from under the cover, from a
- * container of his own.
+ * What is there to be covered, at the end of links: a daemon's state may lie on another disk. A
+ * stranger on the way could move it from under the cover, from a container of his own.
  */
-static int open_target(const struct sb_mount_op *op)
+static int open_target(const struct sb_mount_op *op, bool *ret_elsewhere)
 {
-	if (op->flags & SB_OP_GUARDED)
+	struct stat st;
+	*ret_elsewhere = op->flags & SB_OP_GUARDED;
+	if (*ret_elsewhere)
 		return sb_path_open(op->target, SB_PATH_ROOTS, NULL);
-	int fd = open(op->target, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-	return fd < 0 ? -errno : fd;
+	cleanup_fd int fd = open(op->target, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISLNK(st.st_mode))
+		return sb_steal_fd(&fd);
+	*ret_elsewhere = true;
+	int end = open(op->target, O_PATH | O_CLOEXEC);
+	return end < 0 ? -errno : end;
 }
 
 /* Attaches over the target a clone of dfd/from with the operation's flags. */
@@ -263,7 +271,7 @@ static int check_target(int target, bool *ret_is_dir)
 											: -ENOTDIR;
 }
 
-/* Root's links have been followed: the operation's target becomes what they lead to. */
+/* Links have been followed: the operation's target becomes what they lead to. */
 static int note_target(struct sb_mount_op *op, int target)
 {
 	char link[32], path[PATH_MAX];
@@ -283,10 +291,10 @@ static int note_target(struct sb_mount_op *op, int target)
 
 static int cover_target(struct sb_mount_op *op)
 {
-	bool is_dir = false;
-	cleanup_fd int target = open_target(op);
+	bool is_dir = false, elsewhere;
+	cleanup_fd int target = open_target(op, &elsewhere);
 	int r = target < 0 ? target : check_target(target, &is_dir);
-	if (r == 0 && (op->flags & SB_OP_GUARDED))
+	if (r == 0 && elsewhere)
 		r = note_target(op, target);
 	if (r < 0)
 		return r;

@@ -67,6 +67,8 @@ void sb_maker_shared(struct sb_maker *m, enum sb_mount_op_kind kind, const char 
 void sb_maker_system(struct sb_maker *m); /* before everything else */
 void sb_maker_etc(struct sb_maker *m);
 void sb_maker_masks(struct sb_maker *m);
+/* What those masks hide of a directory of the host that is shown once more. */
+void sb_maker_masks_below(struct sb_maker *m, const char *source, const char *dest);
 void sb_maker_seals(struct sb_maker *m); /* after everything else */
 
 /* ---- rootfs_paths.c: what the policy shows, hides and closes by path ---- */

@@ -41,12 +41,34 @@ static void set_owner(struct sb_mount_op *op, uint64_t uid, uint64_t gid)
 	sb_maker_number(op, "gid", gid);
 }
 
+/*
+ * Would it bring back what the plan hides, or has made private? /tmp would, /var/lib with the state
+ * of daemons below it, and /home with everybody's. What is shown as it is, like /srv, may be a
+ * home, and so may what is masked: of the daemon whose account it is.
+ */
+static bool uncovers(const struct sb_plan *plan, const char *home)
+{
+	size_t len = strlen(home);
+	for (size_t i = 0; i < plan->n; i++) {
+		const struct sb_mount_op *op = &plan->ops[i];
+		bool shown = op->kind == SB_MOUNT_MASK ||
+			     (op->kind == SB_MOUNT_BIND && strcmp(op->source, op->target) == 0);
+		if (strncmp(op->target, home, len) == 0 &&
+		    (op->target[len] == '/' || (op->target[len] == '\0' && !shown)))
+			return true;
+	}
+	return false;
+}
+
 void sb_maker_home(struct sb_maker *m)
 {
 	const struct sb_policy *policy = m->spec->policy;
 	const char *home = m->spec->home;
 	sb_maker_part(m, "/home", "home", 0755, NOSUID | NODEV);
-	if (!sb_path_is_normal(home) || strcmp(home, "/") == 0)
+	if (strcmp(home, "/") == 0)
+		return;
+	m->plan->homeless = !sb_path_is_normal(home) || uncovers(m->plan, home);
+	if (m->plan->homeless)
 		return;
 	if (policy->set.home != SB_HOME_TMPFS) {
 		add_home(m, home);
@@ -141,6 +163,7 @@ static void add_bind(struct sb_maker *m, const char *text, uint64_t attr)
 	unsigned int flags = SLAVE | SB_OP_GUARDED | (bind.optional ? OPTIONAL : 0) |
 			     (bind.recursive ? 0 : SB_OP_NO_RECURSE);
 	sb_maker_add(m, &(struct sb_row){ SB_MOUNT_BIND, bind.dest, bind.source, attr, flags, 0 });
+	sb_maker_masks_below(m, bind.source, bind.dest);
 }
 
 static void add_binds(struct sb_maker *m, const struct sb_strv *list, uint64_t attr)

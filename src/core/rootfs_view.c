@@ -113,11 +113,31 @@ void sb_maker_etc(struct sb_maker *m)
 					  RO | NOSUID | NODEV | NOEXEC, SB_OP_NO_RECURSE, 0 });
 }
 
+static void add_mask(struct sb_maker *m, const char *target)
+{
+	sb_maker_add(m, &(struct sb_row){ SB_MOUNT_MASK, target, NULL, RO | NOSUID | NODEV | NOEXEC,
+					  OPTIONAL, 0 });
+}
+
 void sb_maker_masks(struct sb_maker *m)
 {
 	for (size_t i = 0; i < SB_ARRAY_SIZE(daemons) && !sb_root_is_tree(m->spec->policy); i++)
-		sb_maker_add(m, &(struct sb_row){ SB_MOUNT_MASK, daemons[i], NULL,
-						  RO | NOSUID | NODEV | NOEXEC, OPTIONAL, 0 });
+		add_mask(m, daemons[i]);
+}
+
+void sb_maker_masks_below(struct sb_maker *m, const char *source, const char *dest)
+{
+	size_t len = strcmp(source, "/") == 0 ? 0 : strlen(source);
+	for (size_t i = 0; i < SB_ARRAY_SIZE(daemons); i++) {
+		char target[PATH_MAX];
+		if (strncmp(daemons[i], source, len) != 0 || daemons[i][len] != '/')
+			continue;
+		if (sb_format(target, sizeof(target), "%s%s", strcmp(dest, "/") == 0 ? "" : dest,
+			      daemons[i] + len) < 0)
+			m->r = m->r < 0 ? m->r : -ENAMETOOLONG;
+		else
+			add_mask(m, target);
+	}
 }
 
 void sb_maker_seals(struct sb_maker *m)

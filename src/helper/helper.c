@@ -30,6 +30,7 @@
 #include "sessbox/log.h"
 #include "sessbox/ns.h"
 #include "sessbox/parse.h"
+#include "sessbox/path.h"
 #include "sessbox/str.h"
 
 #define REQUEST_MS 2000
@@ -83,6 +84,7 @@ static int read_request(struct sb_request *q, struct sb_answer *answer, int wait
 				sizeof(q->service), sizeof(q->rhost), sizeof(q->conf_dir) };
 	for (size_t i = 0; i < SB_ARRAY_SIZE(text); i++)
 		text[i][size[i] - 1] = '\0';
+	sb_path_squeeze(q->home);
 	return 0;
 }
 

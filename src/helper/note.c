@@ -61,8 +61,11 @@ void sb_answer_note(struct sb_answer *answer)
 {
 	const struct sb_session_grant *grant = &answer->grant;
 	struct note to = { answer->reply.to_log, sizeof(answer->reply.to_log), 0 };
+	if (grant->homeless)
+		note(&to, "has no home inside: his account's would uncover what is hidden, or is "
+			  "no path");
 	if (grant->unrecorded)
-		note(&to, "the login record could not be written");
+		note(&to, "%sthe login record could not be written", to.len ? "; " : "");
 	if (grant->ticketless)
 		note(&to, "%shis Kerberos tickets are not inside: %s", to.len ? "; " : "",
 		     strerror(grant->ticketless));

@@ -313,6 +313,49 @@ def a_home_is_made_at_the_first_login():
         box.run('userdel', '-r', 'homeless', check=False)
 
 
+@case(9)
+def a_home_is_where_passwd_says_however_it_is_spelt():
+    with home_at('/home//alice/'):
+        assert box.out_of('alice', 'pwd; echo mine >mine; grep ^alice /etc/passwd').split()[0] == '/home/alice'
+        assert Path('/home/alice/mine').owner() == 'alice'
+    Path('/home/alice/mine').unlink()
+    gone()
+
+
+@case(9)
+def what_is_hidden_does_not_come_back_as_a_home():
+    with box.host_file('/tmp/sessbox-marker'):
+        for home in ('/tmp', '/home', '/var'):
+            mark = host.log_mark()
+            with home_at(home):
+                seen = box.ssh('alice', 'ls -A /tmp /home /var/lib/systemd; id -un').out
+                assert 'marker' not in seen and 'bob' not in seen and 'random-seed' not in seen, seen
+                assert seen.split()[-1] == 'alice', seen
+            host.log_has(mark, "'alice' contained: has no home inside")
+            gone()
+
+
+@case(9)
+def the_state_of_daemons_is_hidden_wherever_it_lies():
+    """On another disk, behind a link; and below what is shown once more."""
+    place, link, dangling = Path('/srv/sessbox-docker'), Path('/var/lib/docker'), Path('/var/lib/incus')
+    place.mkdir()
+    (place / 'secret').write_text('mine\n')
+    assert not link.exists()
+    link.symlink_to(place)
+    dangling.symlink_to('/nowhere/incus')
+    try:
+        for binds in ({}, {'BindReadOnlyPaths': '/var/lib:/mnt'}):
+            box.config(tenants=binds)
+            seen = box.ssh('alice', 'ls -A /srv/sessbox-docker /var/lib/docker /mnt/systemd; cat /srv/*/secret; id -un').out
+            assert seen.split()[-1] == 'alice' and not {'secret', 'mine', 'random-seed'} & set(seen.split()), seen
+            gone()
+    finally:
+        link.unlink()
+        dangling.unlink()
+        shutil.rmtree(place)
+
+
 @contextlib.contextmanager
 def home_at(path):
     """alice's home is elsewhere."""

@@ -334,13 +334,33 @@ static void normal_paths(void **state)
 			fail_msg("'%s'", table[i].path);
 }
 
+static void squeezed(void **state)
+{
+	static const char *const paths[][2] = {
+		{ "/home/ann", "/home/ann" },
+		{ "/home//ann/", "/home/ann" },
+		{ "//home///ann//", "/home/ann" },
+		{ "/", "/" },
+		{ "//", "/" },
+		{ "", "" },
+		{ "a//b/", "a/b" },
+	};
+	(void)state;
+	for (size_t i = 0; i < SB_ARRAY_SIZE(paths); i++) {
+		char path[64];
+		strcpy(path, paths[i][0]);
+		sb_path_squeeze(path);
+		assert_string_equal(path, paths[i][1]);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(walks),	cmocka_unit_test(system_links),
 		cmocka_unit_test(links_in_tmp), cmocka_unit_test(too_long),
 		cmocka_unit_test(makes),	cmocka_unit_test(modes),
-		cmocka_unit_test(normal_paths),
+		cmocka_unit_test(normal_paths), cmocka_unit_test(squeezed),
 	};
 	return cmocka_run_group_tests_name("path", tests, NULL, NULL);
 }

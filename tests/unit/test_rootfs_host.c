@@ -16,7 +16,7 @@ static struct sb_plan one_op(struct sb_mount_op *op, enum sb_mount_op_kind kind,
 				    .source = (char *)(uintptr_t)source,
 				    .flags = flags,
 				    .fd = -1 };
-	return (struct sb_plan){ op, 1, -1 };
+	return (struct sb_plan){ .ops = op, .n = 1, .tree = -1 };
 }
 
 static void missing_sources(void **state)

@@ -35,6 +35,79 @@ static void homes(void **state)
 	sb_plan_free(plan);
 }
 
+/* One that would bring back what is hidden, or private, is none. */
+static void homes_that_are_none(void **state)
+{
+	static const struct {
+		const char *home;
+		bool homeless;
+	} rows[] = {
+		{ "/home/ann", false },
+		{ "/srv", false },
+		{ "/srv/ann", false },
+		{ "/var/lib/ann", false },
+		{ "/var/lib/mysql", false },
+		{ "/home", true },
+		{ "/tmp", true },
+		{ "/var/tmp", true },
+		{ "/dev/shm", true },
+		{ "/run", true },
+		{ "/etc", true },
+		{ "/var", true },
+		{ "/var/lib", true },
+		{ "/var/log", true },
+		{ "home/ann", true },
+		{ "/home/../etc", true },
+	};
+	(void)state;
+	for (size_t i = 0; i < SB_ARRAY_SIZE(rows); i++) {
+		struct sb_plan *plan = make_plan(&(struct wish){ .home = rows[i].home });
+		if (plan->homeless != rows[i].homeless)
+			fail_msg("%s", rows[i].home);
+		sb_plan_free(plan);
+	}
+	struct sb_plan *plan = make_plan(&(struct wish){ .home = "/" });
+	assert_false(plan->homeless);
+	sb_plan_free(plan);
+	plan = make_plan(&(struct wish){ .home = "/tmp", .host_tmp = true });
+	assert_false(plan->homeless);
+	sb_plan_free(plan);
+}
+
+/* A directory that is shown once more brings nothing back either, wherever. */
+static void masks_below_binds(void **state)
+{
+	static const struct {
+		struct wish wish;
+		const char *bind, *mask;
+		bool masked;
+	} rows[] = {
+		{ { .ro_binds = { "/var" } }, "/var", "/var/lib/docker", true },
+		{ { .binds = { "/var/lib:/mnt" } }, "/mnt", "/mnt/docker", true },
+		{ { .ro_binds = { "/:/host" } }, "/host", "/host/var/lib/docker", true },
+		{ { .ro_binds = { "/var" }, .root = "/srv/tree" },
+		  "/var",
+		  "/var/lib/docker",
+		  true },
+		{ { .binds = { "/var/lib/docker" } }, "/var/lib/docker", "/var/lib/docker", false },
+		{ { .binds = { "/var/li" } }, "/var/li", "/var/li/docker", false },
+		{ { .ro_binds = { "/srv:/var" } }, "/var", "/var/lib/docker", false },
+	};
+	(void)state;
+	for (size_t i = 0; i < SB_ARRAY_SIZE(rows); i++) {
+		struct sb_plan *plan = make_plan(&rows[i].wish);
+		size_t bind = find(plan, SB_MOUNT_BIND, rows[i].bind), mask = NONE;
+		assert_int_not_equal(bind, NONE);
+		for (size_t k = bind; k < plan->n; k++)
+			if (plan->ops[k].kind == SB_MOUNT_MASK &&
+			    strcmp(plan->ops[k].target, rows[i].mask) == 0)
+				mask = k;
+		if ((mask != NONE) != rows[i].masked)
+			fail_msg("row %zu", i);
+		sb_plan_free(plan);
+	}
+}
+
 static void tmpfs_words(void **state)
 {
 	static const struct {
@@ -157,9 +230,14 @@ static void invisible(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(homes),	cmocka_unit_test(tmpfs_words),
-		cmocka_unit_test(closed_paths), cmocka_unit_test(nodes),
-		cmocka_unit_test(proxies),	cmocka_unit_test(invisible),
+		cmocka_unit_test(homes),
+		cmocka_unit_test(homes_that_are_none),
+		cmocka_unit_test(masks_below_binds),
+		cmocka_unit_test(tmpfs_words),
+		cmocka_unit_test(closed_paths),
+		cmocka_unit_test(nodes),
+		cmocka_unit_test(proxies),
+		cmocka_unit_test(invisible),
 	};
 	return cmocka_run_group_tests_name("rootfs by path", tests, NULL, NULL);
 }
