@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "sessbox/mount.h"
 #include "sessbox/parse.h"
 
 static const struct {
@@ -125,6 +126,17 @@ static int blame(const struct sb_plan *plan)
 	return EPERM;
 }
 
+/*
+ * What the host has mounted below our targets since they were attached comes with the host's flags:
+ * from here on with ours. One that a mask hides cannot be reached by its name; and where
+ * there is no mount any more (EINVAL) it has gone.
+ */
+static int adopt(const struct seen *seen)
+{
+	int r = sb_mount_set(AT_FDCWD, seen->target, NOSUID | NODEV, 0);
+	return r == -ENOENT || r == -ENOTDIR || r == -EINVAL ? 0 : r;
+}
+
 static int verify(const struct sb_plan *plan, const struct table *t, struct sb_err *err)
 {
 	size_t found = 0, planned = 0;
@@ -137,7 +149,7 @@ static int verify(const struct sb_plan *plan, const struct table *t, struct sb_e
 			return sb_fail_plain(err, blame(plan), "'%s' is mounted without its flags",
 					     op->target);
 		/* Below our targets lie the host's own submounts, cloned with the same flags. */
-		if (!(seen->attr & NOSUID))
+		if (!(seen->attr & NOSUID) && (op || adopt(seen) < 0))
 			return sb_fail_plain(err, blame(plan), "'%s' is mounted without nosuid",
 					     seen->target);
 	}

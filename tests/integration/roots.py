@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """9. Trees of their own, homes, and what is shown, hidden and closed by path."""
 import contextlib
+import ctypes
 import fcntl
 import json
 import os
@@ -354,6 +355,32 @@ def the_state_of_daemons_is_hidden_wherever_it_lies():
         link.unlink()
         dangling.unlink()
         shutil.rmtree(place)
+
+
+@case(9)
+def what_the_host_mounts_in_the_midst_of_a_login_refuses_nobody():
+    """It comes inside without nosuid, perhaps before the finished tree is read back."""
+    place, stop = Path('/srv/sessbox-busy'), threading.Event()
+    libc = ctypes.CDLL(None)
+
+    def busy():
+        while not stop.is_set():
+            libc.mount(b'busy', bytes(place), b'tmpfs', 0, None)
+            libc.umount2(bytes(place), 2)
+
+    place.mkdir()
+    box.run('mount', '--bind', '/srv', '/srv')
+    box.run('mount', '--make-shared', '/srv')
+    thread = threading.Thread(target=busy)
+    thread.start()
+    try:
+        for _ in range(20):
+            assert box.out_of('alice', 'echo in') == 'in'
+    finally:
+        stop.set()
+        thread.join()
+        box.run('umount', '-l', '/srv')
+        place.rmdir()
 
 
 @contextlib.contextmanager
