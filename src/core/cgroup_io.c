@@ -116,44 +116,77 @@ static int each_line(int dir, const struct sb_cgroup_limit *row,
 	return r;
 }
 
+/* A device that gets a limit. */
+struct wanted {
+	struct device device;
+	uint64_t value;
+};
+
 struct writing {
 	int dir;
 	const struct sb_cgroup_limit *row;
-	struct device *set; /* those that get a limit */
+	struct wanted *v;
 	size_t n;
 };
+
+static struct wanted *find_wanted(const struct writing *w, const struct device *device)
+{
+	for (size_t i = 0; i < w->n; i++)
+		if (w->v[i].device.major == device->major && w->v[i].device.minor == device->minor)
+			return &w->v[i];
+	return NULL;
+}
 
 /* One that has a limit and is to have none. */
 static int lift(const struct device *device, uint64_t value, void *ctx)
 {
 	const struct writing *w = ctx;
 	(void)value;
-	for (size_t i = 0; i < w->n; i++)
-		if (w->set[i].major == device->major && w->set[i].minor == device->minor)
-			return 0;
+	if (find_wanted(w, device))
+		return 0;
 	/* One that is gone keeps its line in v1, and limits nothing. */
 	int r = write_one(w->dir, w->row, device, SB_INFINITY);
 	return r == -EOPNOTSUPP ? 0 : r;
+}
+
+/* Of two paths on one disk the smaller value counts: it is the one of the two that both keep. */
+static int want(struct writing *w, const struct sb_rate *rate)
+{
+	struct device device;
+	int r = find_device(rate->device, &device);
+	if (r < 0 || rate->value == SB_INFINITY)
+		return r;
+	struct wanted *same = find_wanted(w, &device);
+	if (!same)
+		w->v[w->n++] = (struct wanted){ device, rate->value };
+	else if (rate->value < same->value)
+		same->value = rate->value;
+	return 0;
+}
+
+static void note_first(int *first, int r)
+{
+	if (*first == 0)
+		*first = r;
 }
 
 int sb_limit_write_rates(int dir, const struct sb_cgroup_limit *row, const void *value,
 			 const struct sb_limits *limits)
 {
 	const struct sb_rates *rates = value;
-	cleanup_free struct device *set = calloc(rates->n + 1, sizeof(*set));
-	struct writing w = { dir, row, set, 0 };
-	int first = set ? 0 : -ENOMEM;
+	cleanup_free struct wanted *v = calloc(rates->n + 1, sizeof(*v));
+	struct writing w = { dir, row, v, 0 };
+	int first = 0;
 	(void)limits;
-	for (size_t i = 0; set && i < rates->n; i++) {
-		int r = find_device(rates->v[i].device, &set[w.n]);
-		if (r == 0 && rates->v[i].value != SB_INFINITY)
-			r = write_one(dir, row, &set[w.n++], rates->v[i].value);
-		/* One that cannot be had does not keep the others. */
-		if (r < 0 && first == 0)
-			first = r;
-	}
-	int r = each_line(dir, row, lift, &w);
-	return first < 0 ? first : r;
+	if (!v)
+		return -ENOMEM;
+	/* One that cannot be had does not keep the others. */
+	for (size_t i = 0; i < rates->n; i++)
+		note_first(&first, want(&w, &rates->v[i]));
+	for (size_t i = 0; i < w.n; i++)
+		note_first(&first, write_one(dir, row, &v[i].device, v[i].value));
+	note_first(&first, each_line(dir, row, lift, &w));
+	return first;
 }
 
 static int note(const struct device *device, uint64_t value, void *ctx)

@@ -73,8 +73,9 @@ int sb_cgroup_apply(struct sb_cgroup *cg, const char *group, const struct sb_lim
 		r = row ? row->write(view.dir, row, sb_limit_of(limits, i), limits) : -EOPNOTSUPP;
 		if (cannot(r) && !sb_limit_is_preset(limits, i))
 			unsupported |= SB_LIMIT_BIT(i);
-		/* One refused (memory in use above the new limit: EBUSY) must not keep the rest. */
-		else if (r < 0 && !cannot(r) && first == 0)
+		/* One refused (memory in use above the new limit: EBUSY) must not keep the rest,
+		 * nor hide what else failed. */
+		else if (r < 0 && !cannot(r) && (first == 0 || first == -EBUSY))
 			first = sb_fail(err, r, "set %s of cgroup %s", row->file, group);
 	}
 	*ret_unsupported = unsupported;

@@ -369,7 +369,9 @@ static int save_record(void *ctx, struct sb_err *err)
 		return sb_fail_plain(err, ENAMETOOLONG, "the name of user or class is too long");
 	memcpy(rec->hostname, c->hostname, sizeof(rec->hostname));
 	memcpy(rec->container_hash, policy->container_hash, sizeof(rec->container_hash));
-	memcpy(rec->limits_hash, policy->limits_hash, sizeof(rec->limits_hash));
+	/* One that is too low now is tried again by the next login. */
+	snprintf(rec->limits_hash, sizeof(rec->limits_hash), "%s",
+		 c->unsupported.limits_low ? "0000000000000000" : policy->limits_hash);
 	print_groups(&c->accounts, rec->groups, sizeof(rec->groups));
 	r = sb_container_save(c->dir, rec);
 	return r < 0 ? sb_fail(err, r, "write the container's record") : 0;

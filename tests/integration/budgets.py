@@ -126,6 +126,20 @@ def below_what_is_in_use(key, mark_of_login):
 
 
 @case(11)
+def what_a_new_container_could_not_set_is_set_later():
+    """Another one of his was using more when it was made."""
+    box.config(tenants={'Scope': 'session', 'MemoryMax': '256M', 'MemorySwapMax': '0'})
+    held = box.client(box.argv('alice', box.script('eat.py', 100, 600)))
+    assert box.line(held) == 'ate 100\n'
+    box.config(tenants={'Scope': 'session', 'MemoryMax': '64M', 'MemorySwapMax': '0'})
+    with box.session('alice'):
+        assert host.memory_max('alice') == (64 if host.unified() else 256) * MIB
+        box.stop(held)
+        host.wait_for('the other has left', lambda: len(box.containers('alice')) == 1)
+        assert box.sessctl('gc').rc == 0 and host.memory_max('alice') == 64 * MIB
+
+
+@case(11)
 def a_full_budget_is_no_way_onto_the_host():
     """A neighbour has filled it with files, and nobody who could be killed gives them back."""
     box.config(tenants={'ClassMemoryMax': '64M', 'MemorySwapMax': '0', 'TmpSize': '100M', 'OnFailure': 'allow'})

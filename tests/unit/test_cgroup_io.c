@@ -170,6 +170,30 @@ static void writes_rates(void **state)
 	}
 }
 
+/* The smaller of two, whichever is written first. */
+static void two_paths_on_one_disk(void **state)
+{
+	(void)state;
+	char numbers[32], want[80];
+	const char *disk = find_disk(numbers, sizeof(numbers));
+	for (uint64_t first = 5000; first <= 7000; first += 2000) {
+		struct tree t = tree_make();
+		cleanup_limits struct sb_limits limits = preset();
+		char link[PATH_MAX];
+		snprintf(link, sizeof(link), "%s/link", t.root);
+		assert_int_equal(symlink(disk, link), 0);
+		tree_v2(&t);
+		put_rate_files(&t, true, "");
+		assert_int_equal(sb_rates_set(&limits.io_write_bandwidth_max, disk, first), 0);
+		assert_int_equal(sb_rates_set(&limits.io_write_bandwidth_max, link, 12000 - first),
+				 0);
+		assert_int_equal(apply(&t, &limits), 0);
+		snprintf(want, sizeof(want), "%s wbps=5000", numbers);
+		tree_expect(&t, V2 "io.max", want);
+		tree_remove(&t);
+	}
+}
+
 /* What has a limit and shall have none, and what cannot have one. */
 static void lifts_rates(void **state)
 {
@@ -274,9 +298,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(cpus_of_v2),	cmocka_unit_test(cpus_of_v1),
-		cmocka_unit_test(writes_rates), cmocka_unit_test(lifts_rates),
-		cmocka_unit_test(reads_rates),	cmocka_unit_test(weighs),
-		cmocka_unit_test(memory_high),
+		cmocka_unit_test(writes_rates), cmocka_unit_test(two_paths_on_one_disk),
+		cmocka_unit_test(lifts_rates),	cmocka_unit_test(reads_rates),
+		cmocka_unit_test(weighs),	cmocka_unit_test(memory_high),
 	};
 	return cmocka_run_group_tests_name("cgroup_io", tests, NULL, NULL);
 }
