@@ -47,7 +47,7 @@ struct sb_creation {
 	int from_helper;
 	struct sb_unsupported unsupported;
 	bool homeless; /* see sb_plan */
-	int verdict; /* pipe: what init's builder says, see sb_creation_await */
+	int verdict;   /* pipe: what init's builder says, see sb_creation_await */
 	char hostname[65];
 	struct sb_accounts accounts;
 	struct sb_plan *plan;
