@@ -175,7 +175,7 @@ check:
 # What takes longer than a check may.
 check-all: check
 	tests/prepare people ansible deb
-	tests/check without storm people keys mail vm-systemd vm-all vm-without vm-packages ansible vm-trixie vm-directory
+	tests/check more
 	tests/fuzz/run
 	$(MAKE) bench
 

@@ -112,10 +112,18 @@ def test_sssd_is_down():
     assert outcome('eve') == 'contained'
 
 
+def root_is_in(seconds=4):
+    """By ssh, soon."""
+    begin = time.monotonic()
+    enters('root')
+    assert time.monotonic() - begin < seconds * host.SLOW
+
+
 def test_sssd_does_not_answer():
     """Its client waits five minutes; sshd's own look-up of anybody but root, too."""
     see()
     with directory.stopped(directory.responder):
+        root_is_in()
         quick('root'), quick('ops')  # in sshd it is sshd that waits
         alone()
         quick('cleo')  # from the file
@@ -151,11 +159,17 @@ def test_the_server_is_slow():
     see()
     with directory.slow(5):
         directory.expire()
+        root_is_in()
         quick('root'), quick('ops')
         assert directory.knows('cleo')
         rc, took = account('cleo')
         assert rc != 0 and 10 <= took < 10 + 8 * host.SLOW, (rc, took)
         assert outcome('cleo') in ('contained', 'refused')
+    with directory.slow(10):
+        directory.expire()
+        root_is_in()
+        assert outcome('cleo') in ('contained', 'refused')
+        root_is_in()
     # What a helper leaves that ran out of time, his next login removes, the monitor, or this.
     host.wait_for('nothing is left', lambda: box.sessctl('gc').rc == 0 and not box.containers('cleo'))
 
@@ -215,6 +229,7 @@ def test_it_goes_in_the_middle_of_a_login(fault):
             client = box.client(box.argv('eve', WHERE))
             time.sleep(moment * min(host.SLOW, 4))
             FAULTS[fault]()
+            root_is_in()
             done = box.finish(client, timeout=60)
             assert done.rc in (0, 254, 255) and host.namespace('self', 'pid') not in done.out, (moment, done)
             seen.append(done.rc)

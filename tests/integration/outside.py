@@ -16,6 +16,7 @@ import threading
 import time
 from pathlib import Path
 
+import bounds
 import box
 import host
 import roots
@@ -652,6 +653,23 @@ def a_program_gets_what_it_needs_and_no_more():
     assert all(line.endswith(f'/o{pwd.getpwnam("alice").pw_uid}') for line in seen
                if re.match(r'\d+:(|.*(pids|memory).*):', line)), seen
     assert float(next(line for line in seen if line.startswith('alarm')).split()[1]) > 500
+
+
+@case(25, same_by_design=True)
+@open_to()
+def quota_tells_a_tenant_his_own():
+    """The real one, of a file system that keeps them; it is installed where the disk is."""
+    if not host.IN_VM:
+        with quota_is('#!/bin/sh\nexec id -un\n'):
+            assert box.out_of('alice', 'quota') == 'alice'
+        return
+    with bounds.a_disk('-O', 'quota') as device:
+        for user, blocks in ('alice', 5001), ('bob', 6001):
+            box.run('setquota', '-u', user, '0', str(blocks), '0', '0', str(bounds.DISK))
+        said = box.out_of('alice', 'quota -w')
+        assert said.split() == box.run('quota', '-w', '-u', 'alice').out.split() and device in said, said
+        assert '5001' in said and '6001' not in said, said
+        assert '6001' not in box.ssh('alice', 'quota -w bob').out
 
 
 @case(25, same_by_design=True)

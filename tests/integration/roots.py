@@ -314,7 +314,7 @@ def a_home_is_made_at_the_first_login():
         box.run('userdel', '-r', 'homeless', check=False)
 
 
-@case(9)
+@case(9, same_by_design=True)
 def a_home_is_where_passwd_says_however_it_is_spelt():
     with home_at('/home//alice/'):
         assert box.out_of('alice', 'pwd; echo mine >mine; grep ^alice /etc/passwd').split()[0] == '/home/alice'
@@ -357,7 +357,7 @@ def the_state_of_daemons_is_hidden_wherever_it_lies():
         shutil.rmtree(place)
 
 
-@case(9)
+@case(9, same_by_design=True)
 def what_the_host_mounts_in_the_midst_of_a_login_refuses_nobody():
     """It comes inside without nosuid, perhaps before the finished tree is read back."""
     place, stop = Path('/srv/sessbox-busy'), threading.Event()

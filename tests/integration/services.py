@@ -154,7 +154,7 @@ def a_close_after_the_end_leaves_nothing_behind():
     gone = f'for i in $(seq 600); do [ -e {records} ] || exec {helper}; sleep 0.1; done'
     with box.helper_does(f'#!/bin/sh\n{gone}\n'):
         assert box.sessctl('terminate', 'alice').rc == 0
-        process.wait(20 * host.SLOW)
+        host.wait_for('its caller ends', lambda: process.poll() is not None, 20)
     helper.unlink()
     assert not records.exists()
 
@@ -635,6 +635,18 @@ def mailed(mail, pattern, seconds=20):
         text = mail()
         return text if pattern in text else None
     return host.wait_for(f'{pattern!r} in the mail', look, seconds)
+
+
+@case(8, same_by_design=True)
+def a_service_without_lines_leads_onto_the_host():
+    """Though sshd contains: the holes that the other cases show shut."""
+    contained = box.STATE['contained']
+    assert (box.out_of('alice', 'readlink /proc/self/ns/pid') != outside()) == contained
+    assert out_of('su', 'readlink /proc/self/ns/pid').strip() == outside()
+    with cron('@reboot readlink /proc/self/ns/pid; id\n') as (_, mail):
+        assert outside() in mailed(mail, 'uid=')
+    with at('readlink /proc/self/ns/pid; id\n') as (_, mail):
+        assert outside() in mailed(mail, 'uid=')
 
 
 @case(8)

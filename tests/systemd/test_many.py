@@ -1,30 +1,53 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Hundreds of logins, with logind keeping count: nothing stays."""
+import re
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import box
 import host
 from services import CLOSE, lines_in
-from units import sessions, settle, snapshot
+from units import outside, sessions, settle, snapshot, systemctl, uid
 
 LOGINS = 200
+SAYS = 'readlink /proc/self/ns/pid; cat /proc/self/loginuid; exit 7'
+
+
+def of_logind(mark, word):
+    """How many sessions the journal says are new, or removed."""
+    return sum(bool(re.search(rf'systemd-logind.*{word} session', line)) for line in host.log_since(mark))
+
+
+def left_of(users):
+    """What logind and systemd keep of somebody for a while after his last session."""
+    slices = [f'user-{uid(user)}.slice' for user in users]
+    units = systemctl('list-units', '--all', '--plain', '--no-legend', *slices).out.split()
+    return [unit for unit in units if unit in slices] + [
+        path for user in users for path in (f'/run/user/{uid(user)}', f'/sys/fs/cgroup/user.slice/user-{uid(user)}.slice')
+        if Path(path).exists()]
 
 
 def test_two_hundred_logins_leave_nothing():
     """Of five tenants, two at once; every fifth by ssh, the others by su, each a session of logind's."""
     users = ['alice', 'bob', *box.CROWD[:3]]
     with lines_in('su'), lines_in('su-l', lines=CLOSE):
-        before = {**host.snapshot(), **snapshot()}
+        before, mark = {**host.snapshot(), **snapshot()}, host.log_mark()
 
         def log_in(n):
             user = users[n % len(users)]
             if n % 5 == 0:
-                return box.ssh(user, 'cat /proc/self/loginuid; exit 7', timeout=60)
-            return box.finish(box.client(['su', '-', user, '-c', 'cat /proc/self/loginuid; exit 7']), timeout=60)
+                return user, box.ssh(user, SAYS, timeout=60)
+            return user, box.finish(box.client(['su', '-', user, '-c', SAYS]), timeout=60)
 
         with ThreadPoolExecutor(2) as pool:
             done = list(pool.map(log_in, range(LOGINS)))
-        assert [d.rc for d in done] == [7] * LOGINS, [d for d in done if d.rc != 7][:3]
+        assert [d.rc for _, d in done] == [7] * LOGINS, [d for _, d in done if d.rc != 7][:3]
+        for user, login in done:
+            space, login_uid = login.out.split()
+            assert space != outside('pid') and login_uid == str(uid(user)), (user, login)
         settle(before, 30)
         assert not [s for user in users for s in sessions(user)]
         assert not box.sessions() and not box.containers()
+        host.wait_for('each was a session, and is none', lambda: (
+            of_logind(mark, 'New') == of_logind(mark, 'Removed') >= LOGINS), 20)
+        host.wait_for('nothing is left of the users', lambda: not left_of(users), 30)

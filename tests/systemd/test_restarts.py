@@ -3,6 +3,7 @@
 cgroups ends all tenants at once, and nobody else."""
 import contextlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -38,10 +39,16 @@ def stock_sshd():
         shutil.rmtree(place)
 
 
+LIMITS = {'MemoryMax': '64M', 'MemoryHigh': '60M', 'MemorySwapMax': '0', 'TasksMax': '80', 'CPUQuota': '90%', 'CPUWeight': '50',
+          'AllowedCPUs': '0', 'IOWeight': '50', 'IOReadBandwidthMax': '/dev/vdb 5M'}
+FILES = ('memory.max', 'memory.high', 'memory.swap.max', 'pids.max', 'cpu.max', 'cpu.weight', 'cpuset.cpus', 'io.weight',
+         'io.max')
+
+
 def limits():
-    base = host.group('alice', 'memory').parent
-    return (host.memory_max('alice'), host.tasks_max('alice'),
-            set((base / 'cgroup.subtree_control').read_text().split()) >= CONTROLLERS)
+    group = host.group('alice', 'memory')
+    found = {name: (group / name).read_text().strip() for name in FILES}
+    return {**found, 'controllers': set((group.parent / 'cgroup.subtree_control').read_text().split()) >= CONTROLLERS}
 
 
 ACTIONS = {
@@ -55,11 +62,13 @@ ACTIONS = {
 
 
 def test_restarts_lose_nobody_and_no_limit():
-    box.config(tenants={'MemoryMax': '64M', 'TasksMax': '80'})
+    box.config(tenants=LIMITS)
     with stock_sshd(), box.session('alice') as alice:
         space = alice(SPACE).out
         before = limits()
-        assert space.strip() != outside('pid') and before == (64 << 20, 80, True), before
+        assert space.strip() != outside('pid')
+        assert not [name for name, value in before.items() if value in ('max', 'max 100000', '', 'default 100', '100')], before
+        assert (before['memory.max'], before['pids.max'], before['controllers']) == (str(64 << 20), '80', True), before
         for name, arguments in ACTIONS.items():
             systemctl(*arguments)
             assert alice(SPACE).out == space, name
@@ -116,6 +125,46 @@ def test_a_holder_that_was_killed_is_named():
 
 
 # logind
+
+TALKS = re.compile(r'connect\(.*"/run/(dbus|systemd/(private|io\.|userdb))|execve\("[^"]*/(busctl|loginctl|systemctl|dbus-send)"')
+
+
+@contextlib.contextmanager
+def traced(path):
+    """What sshd and all that comes of it asks the kernel for."""
+    strace = subprocess.Popen(['strace', '-f', '-q', '-e', 'trace=connect,execve', '-o', path, '-p', str(box.STATE['sshd'].pid)],
+                              stderr=subprocess.DEVNULL)
+    host.wait_for('strace is at work', lambda: f'TracerPid:\t{strace.pid}\n' in
+                  Path(f'/proc/{box.STATE["sshd"].pid}/status').read_text())
+    try:
+        yield
+    finally:
+        strace.terminate()
+        strace.wait()
+
+
+def talk_of_a_login(path):
+    with traced(path):
+        assert box.ssh('alice', 'exit 3', timeout=120).rc == 3
+        host.wait_for('she is out', lambda: not box.sessions('alice'), 30)
+    lines = Path(path).read_text().splitlines()
+    assert any('sessbox-helper' in line for line in lines), lines[:20]
+    return [line for line in lines if TALKS.search(line)]
+
+
+def test_no_call_by_dbus_is_ours():
+    """What sshd's stack without pam_systemd, and without what asks systemd for users, has none of."""
+    path, switch = str(box.DIR / 'trace'), Path('/etc/nsswitch.conf')
+    names = switch.read_text()
+    try:
+        assert talk_of_a_login(path), 'pam_systemd calls logind'
+        box.replace(box.PAM, '\n'.join(line for line in box.PAM.read_text().replace(
+            '@include common-session', 'session required pam_unix.so').splitlines() if 'pam_systemd' not in line) + '\n')
+        box.replace(switch, re.sub(r'\bsystemd\b', '', names))
+        assert not talk_of_a_login(path)
+    finally:
+        box.replace(switch, names)
+
 
 @contextlib.contextmanager
 def nobody_elses_lines_change():

@@ -4,6 +4,7 @@ and runuser have theirs in tests/integration."""
 import contextlib
 import shutil
 import socket
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -200,24 +201,37 @@ def test_abstract_sockets_are_open_by_policy_and_shut_by_a_network_of_his_own():
         assert len(said) == 1, said
         box.config(tenants={'PrivateNetwork': 'yes'})
         host.wait_for('alice is out', lambda: not box.containers('alice'))
-        assert box.ssh('alice', ABSTRACT).rc != 0
+        with box.session('alice') as alice:
+            shut = alice(ABSTRACT)
+            assert 'ConnectionRefusedError' in shut.err and alice('echo on').out == 'on\n', shut
         assert not [row for row in box.answer_of('check')['findings'] if 'abstract' in row['what']]
 
 
 # root's ways to a tenant's process
 
-MACHINECTL = ('systemd-run', '--quiet', '--pipe', '--wait', '--uid=alice', '-p', 'PAMName=login',
-              'readlink', '/proc/self/ns/mnt')
+def by_machinectl(user):
+    """It wants a terminal, and says itself what goes on."""
+    return box.run('script', '-qec', f'machinectl -q shell {user}@.host /usr/bin/readlink /proc/self/ns/mnt', '/dev/null',
+                   stdin=subprocess.DEVNULL, check=False).out
+
+
+def by_unit(user):
+    """What that is, with its status."""
+    return box.run('systemd-run', '--quiet', '--pipe', '--wait', f'--uid={user}', '-p', 'PAMName=login',
+                   'readlink', '/proc/self/ns/mnt', check=False)
 
 
 def test_a_shell_by_machinectl_is_refused():
     """It is a unit with login's PAM stack, run by systemd; only login's own program can be taken in."""
-    assert box.run(*MACHINECTL).out.strip() == outside()
+    assert outside() in by_machinectl('alice') and by_unit('alice').out.strip() == outside()
     out('alice')
     with lines_in('login', lines=FORK):
-        done = box.run(*MACHINECTL, check=False)
+        mark = host.log_mark()
+        assert 'mnt:' not in by_machinectl('alice')
+        host.log_has(mark, "pam_sessbox.*'?alice'?")
+        done = by_unit('alice')
         assert done.rc != 0 and not done.out, done
-        assert box.run(*[word.replace('alice', 'carol') for word in MACHINECTL]).out.strip() == outside()
+        assert outside() in by_machinectl('carol') and by_unit('carol').out.strip() == outside()
     out('alice', 'carol')
 
 

@@ -178,6 +178,8 @@ class VM:
                 "-append", "root=/dev/vda rw console=ttyS0 quiet fsck.mode=skip mitigations=off "
                            f"systemd.show_status=false sysrq_always_enabled {self.append}",
                 "-drive", f"file={image}/disk,format=raw,if=virtio,snapshot=on,cache=unsafe",
+                "-drive", f"file={self._second_disk()},format=raw,if=virtio,cache=unsafe,"
+                          "throttling.bps-total=16000000,throttling.iops-total=400",
                 "-netdev", "user,id=n,restrict=on,"
                            f"hostfwd=tcp:127.0.0.1:{self.port}-:222,"
                            f"hostfwd=tcp:127.0.0.1:{self.ssh_port}-:22",
@@ -190,6 +192,13 @@ class VM:
         with open(os.path.join(self.dir, "qemu"), "wb") as log:
             self.qemu = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                          start_new_session=True, preexec_fn=die_with_parent())
+
+    def _second_disk(self):
+        """An empty one that is slower than the emulated processors: for limits of disks."""
+        path = os.path.join(self.dir, "second")
+        with open(path, "wb") as file:
+            file.truncate(64 << 20)
+        return path
 
     def _cable(self):
         """Two serial lines, ttyS1 and ttyS2, with one cable between them: who has a login on the
