@@ -134,6 +134,21 @@ static int show_again(const struct ctl_args *args)
 	return show(&again);
 }
 
+/* Whoever is shown by that name or number. */
+static int find_account(const char *text, struct ctl_account *ret)
+{
+	cleanup_users struct ctl_users users = { 0 };
+	struct ctl_target target;
+	int status = ctl_target_load(&users, text, &target);
+	if (status != CTL_OK)
+		return status;
+	int r = ctl_account_find(target.name, ret);
+	if (r == -ENOENT)
+		return ctl_fail(CTL_MISSING, "no account of the name '%s'", target.name);
+	return r < 0 ? ctl_fail(CTL_FAILED, "look up the user '%s': %s", target.name, strerror(-r))
+		     : CTL_OK;
+}
+
 static int change(const struct ctl_args *args)
 {
 	struct ctl_wish wishes[CTL_WISHES_MAX];
@@ -145,10 +160,10 @@ static int change(const struct ctl_args *args)
 	int status = parse_wishes(args, wishes, &n);
 	if (status == CTL_OK)
 		status = parse_end(args, wishes, n, &until);
+	if (status == CTL_OK)
+		status = find_account(args->v[0], &account);
 	if (status != CTL_OK)
 		return status;
-	if (ctl_account_find(args->v[0], &account) < 0)
-		return ctl_fail(CTL_MISSING, "no user '%s'", args->v[0]);
 	status = ctl_limit_set(&account, wishes, n, until, args);
 	return status == CTL_OK && args->set & CTL_JSON ? show_again(args) : status;
 }

@@ -2,6 +2,7 @@
 """10. What outlives a logout, and what ends a session or keeps it out."""
 import contextlib
 import fcntl
+import json
 import os
 import re
 import signal
@@ -516,6 +517,41 @@ def a_full_container_that_ends_lets_the_next_one_begin():
     host.wait_for('retiring', lambda: box.the_container('alice')['state'] == 'retiring')
     assert box.ssh('alice', 'echo in', timeout=20) == (0, 'in\n', '')
     ended(before, 10)
+
+
+# limit
+
+@case(10)
+def a_number_is_a_session_whatever_is_asked():
+    """Also where it is somebody else's uid."""
+    config(TasksMax='50')
+    with box.session('bob') as bob:
+        assert bob('true').rc == 0
+        (host.RUN / 'next').write_text(f'{3002 - 1:10}\n')  # bob's uid
+        with box.session('alice'):
+            assert box.the_session('alice')['id'] == 3002
+            done = box.sessctl('limit', '3002', 'TasksMax=40', '--runtime', '--json')
+            told = [{row['limit']: row['value'] for row in json.loads(out)['limits']}['TasksMax']
+                    for out in (done.out, box.sessctl('limit', '3002', '--json').out)]
+            assert done.rc == 0 and told == [40, 40], done
+            assert (host.tasks_max('alice'), host.tasks_max('bob')) == (40, 50)
+
+
+@case(10)
+def an_interrupted_change_of_limits_is_whole_or_none():
+    config(TasksMax='50')
+    with box.session('alice'):
+        for n in range(24):
+            process = subprocess.Popen(['sessctl', 'limit', 'alice', 'TasksMax=70', 'MemoryMax=900M', '--runtime'],
+                                       stdout=subprocess.DEVNULL)
+            time.sleep(n * 0.0005 * host.SLOW)
+            process.send_signal(signal.SIGINT)
+            process.wait(20 * host.SLOW)
+            files = [*box.OVERRIDES.glob('*')]
+            assert (host.tasks_max('alice'), len(files)) in ((50, 0), (70, 1)), (n, files)
+            if files:
+                assert 'MemoryMax=900M' in files[0].read_text() and host.memory_max('alice') == 900 << 20
+                assert box.sessctl('limit', 'alice', 'TasksMax=', 'MemoryMax=', '--runtime').rc == 0
 
 
 # limit --for
