@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -43,6 +44,7 @@ struct change {
 	int dir;
 	char name[40];
 	char path[256];
+	sigset_t mask;	/* the caller's */
 	char *old_text; /* NULL = there was no file */
 	char *new_text; /* NULL = there will be none */
 
@@ -264,11 +266,32 @@ static int watch_end(void *ctx, struct sb_err *err)
 	return 0;
 }
 
+/* Between these two nobody's Ctrl-C leaves half of it. */
+static int hold_signals(void *ctx, struct sb_err *err)
+{
+	static const int held[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
+	struct change *c = ctx;
+	sigset_t set;
+	(void)err;
+	sigemptyset(&set);
+	for (size_t i = 0; i < SB_ARRAY_SIZE(held); i++)
+		sigaddset(&set, held[i]);
+	sigprocmask(SIG_BLOCK, &set, &c->mask);
+	return 0;
+}
+
+static void release_signals(void *ctx)
+{
+	const struct change *c = ctx;
+	sigprocmask(SIG_SETMASK, &c->mask, NULL);
+}
+
 static const struct sb_step steps[] = {
 	{ "read the configuration", ask, NULL },
 	{ "lock", lock, NULL },
 	{ "read the configuration again", look, NULL },
 	{ "compose the drop-in", compose, NULL },
+	{ "hold signals back", hold_signals, release_signals },
 	{ "write the drop-in", write_file, restore_file },
 	{ "load the new configuration", reload, NULL },
 	{ "memory in use", weigh, NULL },
@@ -365,6 +388,8 @@ int ctl_limit_set(const struct ctl_account *account, const struct ctl_wish *wish
 	struct sb_err err = { 0 };
 	c.account.answers = &c.answers;
 	int r = sb_steps_run(steps, SB_ARRAY_SIZE(steps), &c, &err);
+	if (r == 0)
+		release_signals(&c);
 	int status = r == 0 ? CTL_OK : ctl_fail(c.status ? c.status : CTL_FAILED, "%s", err.msg);
 	if (r == 0 && !(args->set & CTL_JSON))
 		tell(&c);
