@@ -199,8 +199,9 @@ int sb_cgroup_freeze(struct sb_cgroup *cg, const char *group, bool on, int64_t d
  * or a negative errno. A missing group has none. */
 ssize_t sb_cgroup_pids(struct sb_cgroup *cg, const char *group, pid_t **ret);
 
-/* The same for all of a tenant: his group and the one beside it. */
-ssize_t sb_cgroup_tenant_pids(struct sb_cgroup *cg, uid_t uid, pid_t **ret);
+/* The same for all of a tenant: his group and the rescue group beside it; outside: what runs on the
+ * host for him, too. */
+ssize_t sb_cgroup_tenant_pids(struct sb_cgroup *cg, uid_t uid, bool outside, pid_t **ret);
 
 /*
  * Limits and usage of the own cgroup, as a process inside a container sees them at /sys/fs/cgroup:

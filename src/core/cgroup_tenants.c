@@ -222,7 +222,7 @@ static ssize_t add_pids(struct sb_cgroup *cg, const char *group, pid_t **pids, s
 	return n + found;
 }
 
-ssize_t sb_cgroup_tenant_pids(struct sb_cgroup *cg, uid_t uid, pid_t **ret)
+ssize_t sb_cgroup_tenant_pids(struct sb_cgroup *cg, uid_t uid, bool outside, pid_t **ret)
 {
 	char groups[3][SB_CGROUP_NAME_MAX];
 	cleanup_free pid_t *pids = NULL;
@@ -230,7 +230,7 @@ ssize_t sb_cgroup_tenant_pids(struct sb_cgroup *cg, uid_t uid, pid_t **ret)
 	sb_cgroup_find(cg, uid, groups[0]);
 	sb_cgroup_rescue(groups[1], uid);
 	sb_cgroup_outside(groups[2], uid);
-	for (size_t i = 0; i < SB_ARRAY_SIZE(groups) && n >= 0; i++)
+	for (size_t i = 0; i < (outside ? 3 : 2) && n >= 0; i++)
 		n = add_pids(cg, groups[i], &pids, n);
 	if (n >= 0)
 		*ret = sb_steal_ptr(&pids);

@@ -52,7 +52,7 @@ static bool has_joined(const struct freezing *f, const struct sb_user_dir *user,
 	cleanup_free pid_t *pids = NULL;
 	if (sb_container_load(user->fd, rec->container, &container) < 0)
 		return true; /* nobody gets in there any more */
-	ssize_t n = sb_cgroup_tenant_pids(f->cg, f->uid, &pids);
+	ssize_t n = sb_cgroup_tenant_pids(f->cg, f->uid, true, &pids);
 	for (ssize_t i = 0; i < n; i++) {
 		struct sb_proc proc;
 		if (sb_proc_read(pids[i], &proc) == 0 && (uint32_t)proc.ppid == rec->caller &&

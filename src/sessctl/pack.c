@@ -2,6 +2,7 @@
 #include "pack.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 
 #include "sessbox/io.h"
@@ -51,7 +52,7 @@ ssize_t ctl_pack_look(struct ctl_pack *pack)
 {
 	cleanup_free pid_t *pids = NULL;
 	struct ctl_processes list = { 0 };
-	ssize_t n = sb_cgroup_tenant_pids(pack->cg, pack->uid, &pids), living = 0;
+	ssize_t n = sb_cgroup_tenant_pids(pack->cg, pack->uid, !pack->inside, &pids), living = 0;
 	int r = n < 0 ? (int)n : ctl_processes_read(pids, (size_t)n, &list);
 	for (size_t i = 0; i < pack->n; i++)
 		pack->v[i].alive = false;
@@ -88,7 +89,7 @@ static ssize_t signal_held(struct ctl_pack *pack, const size_t *held, const int 
 			   int sig)
 {
 	cleanup_free pid_t *pids = NULL;
-	ssize_t there = sb_cgroup_tenant_pids(pack->cg, pack->uid, &pids), done = 0;
+	ssize_t there = sb_cgroup_tenant_pids(pack->cg, pack->uid, !pack->inside, &pids), done = 0;
 	for (size_t i = 0; i < n; i++) {
 		struct ctl_pack_member *m = &pack->v[held[i]];
 		if (there > 0 && has_pid(pids, there, m->pid) &&
@@ -122,8 +123,19 @@ static ssize_t send_round(struct ctl_pack *pack, int sig)
 	return done;
 }
 
+/* What runs on the host for him holds locks of the host's: it is ended, or left alone. */
+static bool ends(int sig)
+{
+	static const int those[] = { SIGTERM, SIGKILL, SIGHUP, SIGINT, SIGQUIT };
+	for (size_t i = 0; i < SB_ARRAY_SIZE(those); i++)
+		if (those[i] == sig)
+			return true;
+	return false;
+}
+
 ssize_t ctl_pack_send(struct ctl_pack *pack, int sig)
 {
+	pack->inside = !ends(sig);
 	ssize_t done = 0;
 	for (int round = 0; round < ROUNDS; round++) {
 		ssize_t r = ctl_pack_look(pack);

@@ -31,6 +31,7 @@ struct ctl_pack {
 	struct ctl_membership who; /* what it starts from */
 	const pid_t *spared;	   /* not to be signalled */
 	size_t n_spared;
+	bool inside; /* without what runs on the host for him; ctl_pack_send's */
 
 	struct ctl_pack_member *v;
 	size_t n;

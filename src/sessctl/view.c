@@ -87,7 +87,7 @@ static int load_cgroup(struct ctl_user *user, struct sb_cgroup *cg)
 		sb_cgroup_usage(cg, group, &user->usage, NULL) == 0 &&
 		sb_cgroup_limits(cg, group, &user->limits, &user->unsupported, NULL) == 0;
 	load_budget(user, cg, group);
-	ssize_t n = sb_cgroup_tenant_pids(cg, user->uid, &pids);
+	ssize_t n = sb_cgroup_tenant_pids(cg, user->uid, true, &pids);
 	return n < 0 ? (int)n : ctl_processes_read(pids, (size_t)n, &user->processes);
 }
 
