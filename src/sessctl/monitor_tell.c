@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -22,6 +23,14 @@
 #include "sessbox/utmp.h"
 
 #define TEXT_MAX 256
+
+#define TERMINALS_MAX 64
+
+/* The containers all of whose terminals have been told. */
+struct told {
+	uint32_t *containers;
+	size_t n;
+};
 
 struct telling {
 	int dir; /* that the names are below */
@@ -79,17 +88,32 @@ static int open_devpts(const struct sb_session_record *rec)
 	return is_ours(pts) ? -ENOENT : sb_steal_fd(&pts);
 }
 
-/* Where the host has no utmp there is no scratch file: all that there are in his devpts. */
+/* Where the host has no utmp there is no scratch file: all that there are in his devpts, within
+ * reason, since he makes as many as he likes. */
 static void tell_all(struct telling *t)
 {
-	int fd = fcntl(t->dir, F_DUPFD_CLOEXEC, 3);
+	int fd = fcntl(t->dir, F_DUPFD_CLOEXEC, 3), n = 0;
 	cleanup_dir DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	for (struct dirent *e; dir && (e = readdir(dir));)
-		if (isdigit((unsigned char)e->d_name[0]))
-			write_to(t, e->d_name);
+	for (struct dirent *e; dir && n < TERMINALS_MAX && (e = readdir(dir));) {
+		if (!isdigit((unsigned char)e->d_name[0]))
+			continue;
+		write_to(t, e->d_name);
+		n++;
+	}
 }
 
-static void tell_made(int user_fd, const struct sb_session_record *rec, const char *text)
+/* A container whose terminals have all been told already is told by no other session of it. */
+static bool was_told(struct told *told, uint32_t container)
+{
+	for (size_t i = 0; i < told->n; i++)
+		if (told->containers[i] == container)
+			return true;
+	told->containers[told->n++] = container;
+	return false;
+}
+
+static void tell_made(int user_fd, const struct sb_session_record *rec, const char *text,
+		      struct told *told)
 {
 	char name[48];
 	struct telling t = { open_devpts(rec), text };
@@ -99,7 +123,7 @@ static void tell_made(int user_fd, const struct sb_session_record *rec, const ch
 	cleanup_fd int scratch = openat(user_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (scratch >= 0)
 		sb_utmp_terminals(scratch, write_to_line, &t);
-	else if (errno == ENOENT)
+	else if (errno == ENOENT && !was_told(told, rec->container))
 		tell_all(&t);
 	close(t.dir);
 }
@@ -119,14 +143,16 @@ void ctl_tell(int user_fd, const char *text)
 	char line[TEXT_MAX];
 	cleanup_free uint32_t *ids = NULL;
 	ssize_t n = sb_session_list(user_fd, &ids);
+	cleanup_free uint32_t *containers = calloc(n > 0 ? (size_t)n : 1, sizeof(*containers));
+	struct told told = { containers, 0 };
 	snprintf(line, sizeof(line), "\a\r\n%s\r\n", text);
-	for (ssize_t i = 0; i < n; i++) {
+	for (ssize_t i = 0; containers && i < n; i++) {
 		struct sb_session_record rec;
 		if (sb_session_load(user_fd, "sessions", ids[i], &rec) < 0)
 			continue;
 		if (*rec.terminal)
 			tell_brought(&rec, line);
 		else if (sb_service_has(sb_service_find(rec.service), SB_SERVICE_SCRATCH))
-			tell_made(user_fd, &rec, line);
+			tell_made(user_fd, &rec, line, &told);
 	}
 }
