@@ -24,6 +24,13 @@ static int open_file(const char *name, const char *path)
 	return fd;
 }
 
+/* -e of crontab's, which runs the editor here, with anything else. */
+static int fail_alone(const char *name, const char *option)
+{
+	dprintf(STDERR_FILENO, "%s: %s goes alone\n", name, option);
+	return -1;
+}
+
 /* The files that are opened here become standard input. 0, or -1 and the user has been told. */
 static int take_files(struct sb_proxy_call *call, int *input)
 {
@@ -32,6 +39,8 @@ static int take_files(struct sb_proxy_call *call, int *input)
 		const struct sb_proxy_option *o = &call->options[i];
 		if (!strchr(call->command->inside, o->text[1]))
 			call->options[kept++] = *o;
+		else if (!o->arg)
+			return fail_alone(call->command->name, o->text);
 		else if ((*input = open_file(call->command->name, o->arg)) < 0)
 			return -1;
 	}

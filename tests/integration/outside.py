@@ -672,6 +672,33 @@ def quota_tells_a_tenant_his_own():
         assert '6001' not in box.ssh('alice', 'quota -w bob').out
 
 
+@case(25)
+@open_to()
+def a_signal_that_does_not_end_reaches_nothing_on_the_host():
+    """passwd would stand still with a lock of everybody's."""
+    with quota_is(WAITS):
+        term = box.terminal('alice')
+        term.send('quota\n')
+        term.expect('waiting')
+        assert box.sessctl('kill', 'alice', '--signal', 'STOP').rc == 0
+        assert running('alice')
+        for pid in running('alice'):
+            assert re.search(r'\nState:\t[RS]', Path(f'/proc/{pid}/status').read_text())
+        assert box.sessctl('kill', 'alice', '--signal', 'CONT').rc == 0
+        assert box.sessctl('kill', 'alice', '--signal', 'KILL').rc == 0
+        host.wait_for('they have ended', lambda: not running('alice'))
+        term.closed()
+
+
+@case(25)
+@open_to()
+def an_editor_goes_alone():
+    with box.session('alice') as alice:
+        for words in ('-e -i', '-ei', '-e /etc/passwd'):
+            done = alice(f'EDITOR=true crontab {words}')
+            assert done.rc == 1 and done.err == 'crontab: -e goes alone\n', (words, done)
+
+
 @case(25, same_by_design=True)
 @open_to()
 def a_program_runs_though_the_tenant_is_full():
