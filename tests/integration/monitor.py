@@ -243,9 +243,12 @@ def no_login_records():
 def without_login_records_he_is_told_all_the_same():
     config()
     with no_login_records(), monitor():
-        term = box.terminal('alice')
+        term, another = box.terminal('alice'), box.terminal('alice')
         eats_too_much()
-        term.expect(KILLED)
+        for each in (term, another):
+            each.expect(KILLED)
+            each.send('echo o""ver\n')
+            assert not re.search(KILLED, each.expect('(?s)^(.*)over')[1]), 'once, however many sessions he has'
 
 
 # at his next login
