@@ -666,10 +666,10 @@ def quota_tells_a_tenant_his_own():
     with bounds.a_disk('-O', 'quota') as device:
         for user, blocks in ('alice', 5001), ('bob', 6001):
             box.run('setquota', '-u', user, '0', str(blocks), '0', '0', str(bounds.DISK))
-        said = box.out_of('alice', 'quota -w')
-        assert said.split() == box.run('quota', '-w', '-u', 'alice').out.split() and device in said, said
+        said = box.out_of('alice', 'quota -wv')
+        assert said.split() == box.run('quota', '-wv', '-u', 'alice').out.split() and device in said, said
         assert '5001' in said and '6001' not in said, said
-        assert '6001' not in box.ssh('alice', 'quota -w bob').out
+        assert '6001' not in box.ssh('alice', 'quota -wv bob').out
 
 
 @case(25)
