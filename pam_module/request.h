@@ -45,8 +45,8 @@ const char *box_sentence(const struct sb_reply *reply);
 int box_interpret(pam_handle_t *pamh, int flags, const struct passwd *pw,
 		  const struct sb_reply *reply);
 
-/* May a failure be forgiven? Not where somebody else than root has started the caller (su): by its
- * limits, or by signals, he could bring the failure about. */
+/* May a failure be forgiven? Not where a user has started the caller (su): by its limits, or by
+ * signals, he could bring the failure about. atd's real uid is daemon's. */
 bool box_may_forgive(void);
 
 /* No answer: the system's own accounts enter and the others are refused. tenant: he is known to be

@@ -802,6 +802,19 @@ def ats_mail_is_sent_on_the_host():
 
 @case(8)
 @contains('atd')
+def on_failure_allow_is_for_at_as_well():
+    """Its real uid is that of daemon, who is nobody's user."""
+    box.config(tenants={'OnFailure': 'allow'})
+    mark = host.log_mark()
+    with box.helper_is(box.FAULT_HELPER):
+        box.FAULT.write_text('fail:create:4\n')
+        with at('readlink /proc/self/ns/pid; id\n') as (_, mail):
+            assert outside() in mailed(mail, 'uid=')
+    host.log_has(mark, "'alice' NOT CONTAINED")
+
+
+@case(8)
+@contains('atd')
 def an_at_job_is_listed_and_killed():
     with at('sleep 1000\n') as (process, _):
         session = host.wait_for('the job is listed', lambda: box.sessions('alice'))[0]
