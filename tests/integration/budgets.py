@@ -145,6 +145,7 @@ def a_full_budget_is_no_way_onto_the_host():
     box.config(tenants={'ClassMemoryMax': '64M', 'MemorySwapMax': '0', 'TmpSize': '100M', 'OnFailure': 'allow'})
     outside = os.readlink('/proc/self/ns/pid')
     with box.session('bob') as bob:
+        assert box.the_session('bob')
         for n in range(3):  # each but for what the one who writes needs himself
             budget = rows('bob').get('ClassMemoryMax')
             if budget:  # on v2 he may have gone himself

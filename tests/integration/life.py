@@ -626,6 +626,7 @@ def an_end_that_could_not_be_is_tried_again():
     """By a timer, in a minute: his records were locked."""
     config(TasksMax='50')
     with timers_end(), box.session('alice'):
+        assert box.the_session('alice')
         limited('TasksMax=70', '--for', f'{3 * host.SLOW:.0f}s')
         first = host.wait_for('its timer', timers)
         with open(host.RUN / 'u3001/lock', 'rb') as lock:

@@ -242,7 +242,7 @@ def mosh():
 @outside.open_to('crontab')
 def crontab_edit():
     """EDITOR=... crontab -e, crontab -l, with ProxyCommands=crontab"""
-    return box.out_of('alice', 'EDITOR=\'echo "@daily echo edited" >\' crontab -e; crontab -l')
+    return box.out_of('alice', 'EDITOR=\'sleep 1; echo "@daily echo edited" >\' crontab -e; crontab -l')
 
 
 @done_by('at, of users who may', r' a alice$')

@@ -92,7 +92,7 @@ def groups_are_none_of_a_tenant_who_only_asks():
             assert alice(f'cat {other}').rc != 0
 
 
-@case(12)
+@case(12, same_by_design=True)
 def one_whose_keys_are_used_up_gets_in():
     """Each session has a keyring, which counts among its user's keys."""
     with box.session('alice') as alice:
