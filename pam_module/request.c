@@ -160,17 +160,19 @@ bool box_may_forgive(void)
 int box_interpret(pam_handle_t *pamh, int flags, const struct passwd *pw,
 		  const struct sb_reply *reply)
 {
-	bool forgiven = reply->verdict == SB_VERDICT_UNCONTAINED;
-	const uint32_t verdict = forgiven && !box_may_forgive() ? SB_VERDICT_FAIL : reply->verdict;
+	uint32_t verdict = reply->verdict;
+	const char *to_user = reply->to_user;
+	if (verdict == SB_VERDICT_UNCONTAINED && !box_may_forgive()) {
+		verdict = SB_VERDICT_FAIL;
+		to_user = box_cannot_contain;
+	}
 	for (size_t i = 0; i < sizeof(verdicts) / sizeof(verdicts[0]); i++) {
 		if (verdicts[i].verdict != verdict)
 			continue;
 		if (*reply->to_log)
 			pam_syslog(pamh, verdicts[i].priority, "user '%s' %s: %s", pw->pw_name,
 				   verdicts[i].what, reply->to_log);
-		box_tell(pamh, flags,
-			 forgiven && verdict != reply->verdict ? box_cannot_contain
-							       : reply->to_user);
+		box_tell(pamh, flags, to_user);
 		return verdicts[i].result;
 	}
 	pam_syslog(pamh, LOG_ERR, "the helper gave no verdict");
