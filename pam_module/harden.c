@@ -273,6 +273,20 @@ static int forbid_new_privileges(const struct box *box, struct box_error *error)
 	return 0;
 }
 
+/* Sockets without a file are the network namespace's: of the host's, and of other tenants, none can
+ * be connected to from a Landlock domain that has this scope. The domain is the session's. */
+static int restrict_sockets(const struct box *box, struct box_error *error)
+{
+	const struct sb_landlock_ruleset rules = { .scoped = SB_LANDLOCK_SCOPE_ABSTRACT };
+	if (!box->own_sockets)
+		return 0;
+	int fd = sys_landlock_create_ruleset(&rules);
+	if (fd < 0 || sys_landlock_restrict_self(fd) < 0)
+		return box_fail(error, "restrict abstract sockets");
+	close(fd);
+	return 0;
+}
+
 /* An anonymous session keyring: keyrings know no namespace, and a named one could be joined. */
 static int own_keyring(const struct box *box, struct box_error *error)
 {
@@ -294,7 +308,7 @@ int box_drop_privileges(const struct box *box, struct box_error *error)
 {
 	static int (*const drops[])(const struct box *, struct box_error *) = {
 		filter_groups,	       limit_bounding_set, empty_inheritable_sets,
-		forbid_new_privileges, own_keyring,
+		forbid_new_privileges, restrict_sockets,   own_keyring,
 	};
 	for (size_t i = 0; i < sizeof(drops) / sizeof(drops[0]); i++)
 		if (drops[i](box, error) < 0)

@@ -147,6 +147,7 @@ static int take_reply(struct box *box, struct box_reply *reply, struct box_error
 	box->ns_flags = reply->reply.ns_flags;
 	box->n_groups = reply->reply.n_groups;
 	box->new_privileges = reply->reply.flags & SB_REPLY_NEW_PRIVILEGES;
+	box->own_sockets = reply->reply.flags & SB_REPLY_OWN_SOCKETS;
 	box->tells_terminal =
 		sb_service_has(box->service, SB_SERVICE_SCRATCH) &&
 		(reply->reply.flags & (SB_REPLY_UTMP | SB_REPLY_WTMPDB)) != SB_REPLY_UTMP;

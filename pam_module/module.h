@@ -87,6 +87,7 @@ struct box {
 	size_t n_groups;
 	uint32_t bounding[2]; /* capabilities that stay in the bounding set */
 	bool new_privileges;  /* NoNewPrivileges=no */
+	bool own_sockets;     /* RestrictAbstractSockets=yes */
 	bool tells_terminal;  /* no scratch utmp will show whether there was one */
 	int ticket;	      /* his Kerberos tickets on the host, -1 = none */
 	int ticket_copy;      /* and the copy that the container got of them */

@@ -131,6 +131,7 @@ struct sb_settings {
 
 	/* privileges */
 	bool no_new_privileges;
+	bool restrict_abstract_sockets;
 	uint64_t capability_bounding_set; /* mask */
 	struct sb_strv allow_groups;
 	struct sb_strv proxy_commands;

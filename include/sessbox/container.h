@@ -68,10 +68,11 @@ struct sb_session_grant {
 	enum sb_rescue rescue;
 	/* The user has, or may have, a container from before: what fails may be his doing. */
 	bool known;
-	bool homeless;	 /* see sb_plan */
-	bool unrecorded; /* the host's utmp could not be written */
-	int ticketless;	 /* why his tickets are not inside, a positive errno; 0 = they are, or none
-			  */
+	bool homeless;	     /* see sb_plan */
+	bool shares_sockets; /* RestrictAbstractSockets=yes, and the kernel cannot */
+	bool unrecorded;     /* the host's utmp could not be written */
+	int ticketless; /* why his tickets are not inside, a positive errno; 0 = they are, or none
+			 */
 	char notice[SB_NOTICE_MAX]; /* a sentence for the user, "" = none */
 };
 

@@ -103,6 +103,7 @@ enum sb_reply_bit {
 	SB_REPLY_NEW_PRIVILEGES = 1 << 4, /* NoNewPrivileges=no */
 	SB_REPLY_TICKET = 1 << 5,	  /* for those alone who sent SB_REQUEST_TICKET */
 	SB_REPLY_WTMPDB = 1 << 6,
+	SB_REPLY_OWN_SOCKETS = 1 << 7, /* RestrictAbstractSockets=yes, and the kernel can */
 };
 /* init's pidfd, [the container's devpts], [what stands in for utmp], [for wtmp], [for wtmp.db] (all
  * four detached mounts), [the copy of the tickets that is inside], then the files of every cgroup

@@ -47,6 +47,31 @@ int mount(const char *source, const char *target, const char *type, unsigned lon
 	  const void *data);
 int umount2(const char *target, int flags);
 
+/* Landlock as of ABI 6 (Linux 6.12), which headers before do not know. */
+#define SB_LANDLOCK_SCOPES_ABI 6
+struct sb_landlock_ruleset {
+	uint64_t handled_access_fs;
+	uint64_t handled_access_net;
+	uint64_t scoped;
+};
+#define SB_LANDLOCK_SCOPE_ABSTRACT 1 /* LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET */
+
+/* The version of Landlock that the kernel has. */
+static inline int sys_landlock_abi(void)
+{
+	return (int)syscall(SYS_landlock_create_ruleset, NULL, 0, 1);
+}
+
+static inline int sys_landlock_create_ruleset(const struct sb_landlock_ruleset *attr)
+{
+	return (int)syscall(SYS_landlock_create_ruleset, attr, sizeof(*attr), 0);
+}
+
+static inline int sys_landlock_restrict_self(int ruleset)
+{
+	return (int)syscall(SYS_landlock_restrict_self, ruleset, 0);
+}
+
 static inline int sys_open_tree(int dfd, const char *path, unsigned int flags)
 {
 	return (int)syscall(SYS_open_tree, dfd, path, flags);

@@ -241,6 +241,8 @@ const struct sb_key sb_keys[] = {
 
 	{ "NoNewPrivileges", SESSION(no_new_privileges), BOOL, .preset = "yes",
 	  .help = "no program gives its user more than he has" },
+	{ "RestrictAbstractSockets", SESSION(restrict_abstract_sockets), BOOL, .preset = "no",
+	  .help = "no sockets without a file but those of the session, by Landlock" },
 	{ "CapabilityBoundingSet", SESSION(capability_bounding_set), .type = SB_TYPE_CAPS,
 	  .preset = "", .expected = "capabilities such as CAP_NET_RAW, or all but these behind a ~",
 	  .help = "capabilities that programs could give their user" },

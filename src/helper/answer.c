@@ -8,6 +8,7 @@
 #include "sessbox/io.h"
 #include "sessbox/ns.h"
 #include "sessbox/str.h"
+#include "sessbox/sys.h"
 
 #define CLOSE_MS 5000
 
@@ -141,6 +142,15 @@ static struct {
 	struct sb_cgroup *cgroup; /* the open uses the account phase's */
 } known;
 
+static void own_sockets(const struct sb_policy *policy, struct sb_answer *answer)
+{
+	bool can = sys_landlock_abi() >= SB_LANDLOCK_SCOPES_ABI;
+	if (!policy->set.restrict_abstract_sockets)
+		return;
+	answer->reply.flags |= can ? SB_REPLY_OWN_SOCKETS : 0;
+	answer->grant.shares_sockets = !can;
+}
+
 static void open_session(const struct sb_request *request, const struct sb_policy *policy,
 			 struct sb_answer *answer)
 {
@@ -167,6 +177,7 @@ static void open_session(const struct sb_request *request, const struct sb_polic
 	/* The steps keep the deadline; this is for what hangs in the kernel. */
 	alarm((unsigned int)(policy->set.timeout_ms / 1000) + 1);
 	int r = sb_session_open(&session, &answer->grant, &err);
+	own_sockets(policy, answer);
 	if (policy->set.on_failure == SB_ON_FAILURE_ALLOW && !answer->grant.known)
 		answer->reply.flags |= SB_REPLY_ALLOW_FAILURE;
 	if (r < 0)

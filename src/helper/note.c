@@ -64,6 +64,10 @@ void sb_answer_note(struct sb_answer *answer)
 	if (grant->homeless)
 		note(&to, "has no home inside: his account's would uncover what is hidden, or is "
 			  "no path");
+	if (grant->shares_sockets)
+		note(&to,
+		     "%snot in force, since this machine cannot do it: RestrictAbstractSockets",
+		     to.len ? "; " : "");
 	if (grant->unrecorded)
 		note(&to, "%sthe login record could not be written", to.len ? "; " : "");
 	if (grant->ticketless)

@@ -15,6 +15,7 @@
 #include "sessbox/parse.h"
 #include "sessbox/record.h"
 #include "sessbox/str.h"
+#include "sessbox/sys.h"
 
 /* ---- systemd's user managers, which run units from homes on the host ---- */
 
@@ -78,27 +79,31 @@ static void check_user_managers(const struct ctl_host *host, struct ctl_findings
 		 "host, at each login");
 }
 
-/* ---- sockets without a file, which only a network namespace keeps out ---- */
+/* ---- sockets without a file, which a network namespace keeps out, or Landlock ---- */
 
 #define NAMES_SHOWN 4
+#define RESTRICT "RestrictAbstractSockets=yes"
 
-static bool some_share_network(const struct sb_config *config)
+struct sharing {
+	bool shared;	 /* some class has the host's, as far as the kernel goes */
+	bool restricted; /* some class wants Landlock */
+};
+
+static void note_class(const struct sb_class *class, bool can, struct sharing *ret)
 {
-	for (size_t i = 0; config && i < config->n; i++) {
-		bool contain = false, private_network = false;
-		for (size_t k = 0; k < config->classes[i].n; k++) {
-			const struct sb_entry *e = &config->classes[i].entries[k];
-			struct sb_settings set = { 0 };
-			if (e->key->type != SB_TYPE_BOOL ||
-			    sb_config_parse_value(e->key, e->text, &set, NULL) < 0)
-				continue;
-			contain = contain || set.contain;
-			private_network = private_network || set.private_network;
-		}
-		if (contain && !private_network)
-			return true;
+	bool contain = false, network = false, restricted = false;
+	for (size_t k = 0; k < class->n; k++) {
+		const struct sb_entry *e = &class->entries[k];
+		struct sb_settings set = { 0 };
+		if (e->key->type != SB_TYPE_BOOL ||
+		    sb_config_parse_value(e->key, e->text, &set, NULL) < 0)
+			continue;
+		contain = contain || set.contain;
+		network = network || set.private_network;
+		restricted = restricted || set.restrict_abstract_sockets;
 	}
-	return false;
+	ret->restricted = ret->restricted || restricted;
+	ret->shared = ret->shared || (contain && !network && !(restricted && can));
 }
 
 /* Lines end in a path; "@" begins an abstract one. Random names of the kernel's are one kind. */
@@ -124,13 +129,22 @@ static size_t list_sockets(FILE *in, char *names, size_t size)
 static void check_sockets(const struct ctl_host *host, struct ctl_findings *findings)
 {
 	char names[512];
-	if (!some_share_network(host->config))
+	bool can = sys_landlock_abi() >= SB_LANDLOCK_SCOPES_ABI;
+	struct sharing sharing = { false, false };
+	for (size_t i = 0; host->config && i < host->config->n; i++)
+		note_class(&host->config->classes[i], can, &sharing);
+	if (sharing.restricted && !can)
+		ctl_find(findings, CTL_ERROR, "a kernel from 6.12 on, or PrivateNetwork=yes",
+			 RESTRICT " has no effect: this kernel's Landlock cannot do it");
+	if (!sharing.shared)
 		return;
 	int fd = openat(host->root, "proc/net/unix", O_RDONLY | O_CLOEXEC);
 	cleanup_file FILE *in = fd < 0 ? NULL : fdopen(fd, "re");
 	size_t n = in ? list_sockets(in, names, sizeof(names)) : 0;
 	if (n > 0)
-		ctl_find(findings, CTL_NOTE, "PrivateNetwork=yes where no network is needed",
+		ctl_find(findings, CTL_NOTE,
+			 can ? RESTRICT ", or PrivateNetwork=yes where no network is needed"
+			     : "PrivateNetwork=yes where no network is needed",
 			 "tenants reach %zu abstract sockets of the host:%s%s", n, names,
 			 n > NAMES_SHOWN ? " ..." : "");
 }

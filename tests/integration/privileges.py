@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """12. What a tenant may be given back: privileges, capabilities, groups. Fewer by default than anything here."""
+import ctypes
 import grp
+import socket
 
 import box
 import host
@@ -90,6 +92,43 @@ def groups_are_none_of_a_tenant_who_only_asks():
         with box.session('alice') as alice:
             assert alice(f'cat {path}').out == 'secret\n'
             assert alice(f'cat {other}').rc != 0
+
+
+def landlock():
+    """Its version."""
+    return ctypes.CDLL(None).syscall(444, None, ctypes.c_size_t(0), 1)
+
+
+TO_ABSTRACT = """python3 -c "
+import socket, sys
+name = chr(0) + sys.argv[1]
+if len(sys.argv) > 2:
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(name)
+    listener.listen()
+socket.socket(socket.AF_UNIX).connect(name)
+print('reached')" """
+
+
+@case(12)
+def abstract_sockets_are_the_sessions_own_if_asked_for():
+    can = landlock() >= 6
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind('\0sessbox-of-the-host')
+        listener.listen()
+        assert box.out_of('alice', TO_ABSTRACT + 'sessbox-of-the-host') == 'reached'
+        for privileges in ('yes', 'no'):
+            box.config(tenants={'RestrictAbstractSockets': 'yes', 'NoNewPrivileges': privileges})
+            mark = host.log_mark()
+            with box.session('alice') as alice:
+                done = alice(TO_ABSTRACT + 'sessbox-of-the-host')
+                assert ('PermissionError' in done.err) == can and (done.out == 'reached\n') == (not can), done
+                assert alice(TO_ABSTRACT + 'mine make').out == 'reached\n'
+                assert alice('true').rc == 0 and box.the_session('alice')
+            found = [row for row in box.answer_of('check')['findings'] if 'Landlock cannot' in row['what']]
+            assert [row['severity'] for row in found] == ([] if can else ['error']), found
+            if not can:
+                host.log_has(mark, "'alice' contained: not in force.*RestrictAbstractSockets")
 
 
 @case(12, same_by_design=True)

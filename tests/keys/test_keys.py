@@ -107,6 +107,7 @@ KEYS = {
     'PrivateUTS': 'namespaces-can-be-left-shared',
     'PrivateNetwork': 'network-is-own-when-asked',
     'NoNewPrivileges': 'new-privileges-are-a-matter-of-the-configuration',
+    'RestrictAbstractSockets': 'abstract-sockets-are-the-sessions-own-if-asked-for',
     'CapabilityBoundingSet': 'capabilities-of-the-bounding-set',
     'AllowGroups': 'groups-with-power-are-kept-if-they-are-named',
     'ProxyCommands': 'crontab-edits-inside',

@@ -261,6 +261,7 @@ static void presets(void **state)
 	const struct sb_settings *s = &p->set;
 	assert_true(!s->contain && s->private_tmp && s->private_ipc && s->private_uts);
 	assert_false(s->private_network);
+	assert_false(s->restrict_abstract_sockets);
 	assert_int_equal(s->on_failure, SB_ON_FAILURE_DENY);
 	assert_int_equal(s->allow_services.n, 8);
 	assert_string_equal(s->allow_services.v[0], "sshd");
