@@ -21,8 +21,6 @@
 
 #define IOPRIO_CLASS_SHIFT 13
 #define IOPRIO_CLASS_RT 1
-#define IOPRIO_WHO_PROCESS 1
-#define TIMER_SLACK_DEFAULT_NS 50000
 
 int box_fail(struct box_error *error, const char *what)
 {
@@ -156,14 +154,14 @@ static int reset_scheduling(struct box_error *error)
 	int nice_value = getpriority(PRIO_PROCESS, 0);
 	if (errno || (nice_value < 0 && setpriority(PRIO_PROCESS, 0, 0) < 0))
 		return box_fail(error, "reset the nice value");
-	if (syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, 0 << IOPRIO_CLASS_SHIFT) < 0)
+	if (syscall(SYS_ioprio_set, SB_IOPRIO_WHO_PROCESS, 0, 0 << IOPRIO_CLASS_SHIFT) < 0)
 		return box_fail(error, "reset the IO priority");
-	if (prctl(PR_SET_TIMERSLACK, TIMER_SLACK_DEFAULT_NS) < 0)
+	if (prctl(PR_SET_TIMERSLACK, SB_TIMER_SLACK_NS) < 0)
 		return box_fail(error, "reset the timer slack");
 	if (sched_getscheduler(0) != SCHED_OTHER || getpriority(PRIO_PROCESS, 0) < 0 ||
-	    syscall(SYS_ioprio_get, IOPRIO_WHO_PROCESS, 0) >> IOPRIO_CLASS_SHIFT ==
+	    syscall(SYS_ioprio_get, SB_IOPRIO_WHO_PROCESS, 0) >> IOPRIO_CLASS_SHIFT ==
 		    IOPRIO_CLASS_RT ||
-	    prctl(PR_GET_TIMERSLACK) != TIMER_SLACK_DEFAULT_NS)
+	    prctl(PR_GET_TIMERSLACK) != SB_TIMER_SLACK_NS)
 		return box_fail(error, "the scheduling of the caller stayed");
 	return 0;
 }

@@ -9,6 +9,7 @@
  */
 #include <fcntl.h>
 #include <sched.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
@@ -47,8 +48,10 @@ int mount(const char *source, const char *target, const char *type, unsigned lon
 	  const void *data);
 int umount2(const char *target, int flags);
 
+#define SB_IOPRIO_WHO_PROCESS 1
+#define SB_TIMER_SLACK_NS 50000 /* what a process has by default */
+
 /* Landlock as of ABI 6 (Linux 6.12), which headers before do not know. */
-#define SB_LANDLOCK_SCOPES_ABI 6
 struct sb_landlock_ruleset {
 	uint64_t handled_access_fs;
 	uint64_t handled_access_net;
@@ -56,10 +59,10 @@ struct sb_landlock_ruleset {
 };
 #define SB_LANDLOCK_SCOPE_ABSTRACT 1 /* LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET */
 
-/* The version of Landlock that the kernel has. */
-static inline int sys_landlock_abi(void)
+/* Has the kernel's Landlock scopes? The call gives its version. */
+static inline bool sys_landlock_has_scopes(void)
 {
-	return (int)syscall(SYS_landlock_create_ruleset, NULL, 0, 1);
+	return syscall(SYS_landlock_create_ruleset, NULL, 0, 1) >= 6;
 }
 
 static inline int sys_landlock_create_ruleset(const struct sb_landlock_ruleset *attr)

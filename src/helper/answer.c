@@ -144,9 +144,9 @@ static struct {
 
 static void own_sockets(const struct sb_policy *policy, struct sb_answer *answer)
 {
-	bool can = sys_landlock_abi() >= SB_LANDLOCK_SCOPES_ABI;
 	if (!policy->set.restrict_abstract_sockets)
 		return;
+	bool can = sys_landlock_has_scopes();
 	answer->reply.flags |= can ? SB_REPLY_OWN_SOCKETS : 0;
 	answer->grant.shares_sockets = !can;
 }

@@ -23,7 +23,6 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 
 #include "helper.h"
 #include "sessbox/io.h"
@@ -32,10 +31,9 @@
 #include "sessbox/parse.h"
 #include "sessbox/path.h"
 #include "sessbox/str.h"
+#include "sessbox/sys.h"
 
 #define REQUEST_MS 2000
-#define IOPRIO_WHO_PROCESS 1
-#define TIMER_SLACK_NS 50000 /* what a process has by default */
 /* How long the helper of an account phase waits for the open that follows it. */
 #define STAY_MS 30000
 
@@ -183,8 +181,8 @@ static void shed_scheduling(void)
 	if (getpriority(PRIO_PROCESS, 0) > 0)
 		setpriority(PRIO_PROCESS, 0, 0);
 	sched_setaffinity(0, sizeof(all), &all);
-	syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, 0);
-	prctl(PR_SET_TIMERSLACK, TIMER_SLACK_NS);
+	syscall(SYS_ioprio_set, SB_IOPRIO_WHO_PROCESS, 0, 0);
+	prctl(PR_SET_TIMERSLACK, SB_TIMER_SLACK_NS);
 	sb_write_file(AT_FDCWD, "/proc/self/oom_score_adj", "0");
 }
 

@@ -129,7 +129,7 @@ static size_t list_sockets(FILE *in, char *names, size_t size)
 static void check_sockets(const struct ctl_host *host, struct ctl_findings *findings)
 {
 	char names[512];
-	bool can = sys_landlock_abi() >= SB_LANDLOCK_SCOPES_ABI;
+	bool can = sys_landlock_has_scopes();
 	struct sharing sharing = { false, false };
 	for (size_t i = 0; host->config && i < host->config->n; i++)
 		note_class(&host->config->classes[i], can, &sharing);

@@ -18,6 +18,7 @@
 #include "sessbox/io.h"
 #include "sessbox/parse.h"
 #include "sessbox/step.h"
+#include "signame.h"
 
 #define LOCK_MS 10000
 #define FILE_MAX 65536
@@ -269,14 +270,10 @@ static int watch_end(void *ctx, struct sb_err *err)
 /* Between these two nobody's Ctrl-C leaves half of it. */
 static int hold_signals(void *ctx, struct sb_err *err)
 {
-	static const int held[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
 	struct change *c = ctx;
-	sigset_t set;
+	sigset_t held;
 	(void)err;
-	sigemptyset(&set);
-	for (size_t i = 0; i < SB_ARRAY_SIZE(held); i++)
-		sigaddset(&set, held[i]);
-	sigprocmask(SIG_BLOCK, &set, &c->mask);
+	ctl_hold_signals(&held, &c->mask);
 	return 0;
 }
 

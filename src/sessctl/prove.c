@@ -19,6 +19,7 @@
 #include "sessbox/str.h"
 #include "sessbox/sys.h"
 #include "sessctl.h"
+#include "signame.h"
 
 #define SCRIPT SB_LIBEXECDIR "/sessbox-prove"
 #define PROOF_MS 300000
@@ -240,14 +241,10 @@ static enum ctl_proof prove(struct ctl_copy *copy, const sigset_t *held, char *w
 
 enum ctl_proof ctl_prove(const struct sb_pam_text *texts, size_t n, char *why, size_t size)
 {
-	static const int numbers[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
 	struct ctl_copy copy = { .texts = texts, .n = n, .from = -1, .out = -1, .log = -1 };
 	sigset_t held, before;
 	*why = '\0';
-	sigemptyset(&held);
-	for (size_t i = 0; i < SB_ARRAY_SIZE(numbers); i++)
-		sigaddset(&held, numbers[i]);
-	sigprocmask(SIG_BLOCK, &held, &before);
+	ctl_hold_signals(&held, &before);
 	enum ctl_proof proof = prove(&copy, &held, why, size);
 	/* One that came ends us here, when nothing of the copy is left. */
 	sigprocmask(SIG_SETMASK, &before, NULL);

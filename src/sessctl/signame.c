@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "sessbox/parse.h"
+#include "sessbox/str.h"
 
 /* Behind "RTMIN" or "RTMAX": nothing, or a distance from it. */
 static int parse_realtime(const char *text, int from, char sign)
@@ -37,4 +38,13 @@ int ctl_signal_parse(const char *text)
 	if (strncasecmp(text, "RTMAX", 5) == 0)
 		return parse_realtime(text + 5, SIGRTMAX, '-');
 	return -EINVAL;
+}
+
+void ctl_hold_signals(sigset_t *ret_held, sigset_t *ret_before)
+{
+	static const int numbers[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
+	sigemptyset(ret_held);
+	for (size_t i = 0; i < SB_ARRAY_SIZE(numbers); i++)
+		sigaddset(ret_held, numbers[i]);
+	sigprocmask(SIG_BLOCK, ret_held, ret_before);
 }
