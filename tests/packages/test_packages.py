@@ -17,6 +17,7 @@ SSHD = Path('/etc/pam.d/sshd')
 ACCOUNT = Path('/etc/pam.d/common-account')
 OTHER = Path('/etc/pam.d/other')
 LINK, FAR = Path('/etc/pam.d/more'), Path('/srv/more')
+BUSY = Path('/run/sessbox/busy')
 HAND = 'account required pam_sessbox.so'
 OURS = re.compile(r'.*\bpam_sessbox\.so')
 WANTED = [f'/etc/systemd/system/multi-user.target.wants/sessbox-{unit}.service' for unit in ('monitor', 'tenants')]
@@ -242,6 +243,24 @@ def test_removal_is_refused(by_hand):
     assert re.search(rf'libpam-sessbox stays.*\n.*\n\s+{named}$', done.out, re.M), done.out
     assert stock.state('libpam-sessbox') in ('ii', 'ri')
     assert after == before
+    assert unit_is('is-active') == 'active'
+    everybody_gets_in(contained=True)
+
+
+def test_a_removal_that_cannot_end_puts_the_lines_back():
+    """By then all of them have been taken out."""
+    SSHD.write_text(SEEN['sshd'])
+    check('sessctl', 'enable', 'sshd', '--no-proof')
+    files = [SSHD, ACCOUNT]
+    before = [(path.read_text(), path.stat().st_mode) for path in files]
+    BUSY.mkdir()
+    check('mount', '-t', 'tmpfs', 'busy', BUSY)
+    try:
+        done = apt('remove', 'libpam-sessbox')
+    finally:
+        check('umount', BUSY)
+    assert done.rc != 0 and 'libpam-sessbox stays: its mounts' in done.out, done.out
+    assert [(path.read_text(), path.stat().st_mode) for path in files] == before
     assert unit_is('is-active') == 'active'
     everybody_gets_in(contained=True)
 
