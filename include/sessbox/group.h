@@ -8,6 +8,7 @@
  */
 #include <grp.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <sys/types.h>
 
 /* A user's groups, looked up once; { 0 } to begin with. */
@@ -41,5 +42,11 @@ int sb_group_find(const char *user, gid_t gid, const char *name, struct sb_group
 
 /* Both, the quick one first. */
 int sb_group_member(const char *user, gid_t gid, const char *name, struct sb_group_cache *cache);
+
+/*
+ * The words behind "database:" in an nsswitch.conf(5), without a comment, for the caller to free;
+ * NULL: there is no such line. Of several the last one counts, as in libc. 0 or a negative errno.
+ */
+int sb_group_switch(FILE *file, const char *database, char **ret);
 
 #endif

@@ -11,8 +11,6 @@
 
 #include "sessbox/str.h"
 
-#define SWITCH "/etc/nsswitch.conf"
-
 /* What a source offers, as libc calls it. */
 typedef enum nss_status initgroups_dyn(const char *user, gid_t group, long *start, long *size,
 				       gid_t **groups, long limit, int *error);
@@ -29,51 +27,19 @@ struct source {
 	bool answers;
 };
 
-/* What is behind the name, if the line is of this database; NULL = it is not. To libc a blank ends
- * the name as the colon does, which may be missing. */
-static const char *find_value(const char *line, const char *database)
+/* NULL: libc asks the files alone. */
+static int find_words(char **ret)
 {
-	static const char ends[] = ": \t\n";
-	const char *text = line + strspn(line, " \t");
-	size_t len = strlen(database);
-	if (strcspn(text, ends) != len || strncmp(text, database, len) != 0)
-		return NULL;
-	return text + len + strspn(text + len, ends);
-}
-
-/*
- * The words behind "database:", in a copy that the caller frees; NULL: there is no such line. Of
- * several the last one counts. 0 or a negative errno.
- */
-static int find_words(const char *database, char **ret)
-{
-	cleanup_file FILE *file = fopen(SWITCH, "re");
-	cleanup_free char *line = NULL;
-	cleanup_free char *words = NULL;
-	size_t size = 0;
+	cleanup_file FILE *file = fopen("/etc/nsswitch.conf", "re");
 	if (!file)
 		return errno == ENOENT ? 0 : -errno;
-	errno = 0;
-	while (getline(&line, &size, file) >= 0) {
-		const char *value = find_value(line, database);
-		if (!value)
-			continue;
-		free(words);
-		words = strdup(value);
-		if (!words)
-			return -ENOMEM;
-	}
-	if (errno)
-		return -errno;
-	*ret = sb_steal_ptr(&words);
-	return 0;
+	int r = sb_group_switch(file, "initgroups", ret);
+	return r == 0 && !*ret ? sb_group_switch(file, "group", ret) : r;
 }
 
-/* Leaves the sources: what is in brackets says which answer ends the search, and after a # is a
- * comment. */
+/* Leaves the sources: what is in brackets says which answer ends the search. */
 static void drop_others(char *words)
 {
-	words[strcspn(words, "#\n")] = '\0';
 	for (char *p = words; (p = strchr(p, '['));)
 		memset(p, ' ', strcspn(p, "]") + (strchr(p, ']') != NULL));
 }
@@ -173,9 +139,7 @@ int sb_group_sources_ask(const char *user, gid_t gid, const char *group, gid_t w
 	cleanup_free char *words = NULL;
 	if (sb_user_is_local(user) && sb_group_is_local(group))
 		return 0;
-	int r = find_words("initgroups", &words);
-	if (r == 0 && !words)
-		r = find_words("group", &words);
+	int r = find_words(&words);
 	if (r < 0 || !words)
 		return r;
 	drop_others(words);

@@ -111,6 +111,63 @@ static void check_accounts(const struct ctl_host *host, struct ctl_findings *fin
 			 alone.group, names, n > NAMES_SHOWN ? ", ..." : "");
 }
 
+/* Is root in another group of /etc/group than his own? */
+static bool root_is_listed(const struct ctl_host *host)
+{
+	cleanup_file FILE *file = open_file(host, "etc/group");
+	const struct group *group;
+	while (file && (group = fgetgrent(file)))
+		if (group->gr_gid != 0 && sb_group_has(group, "root", 0))
+			return true;
+	return false;
+}
+
+/* Cuts off what libc does not ask for the groups of those that /etc/group lists. */
+static void end_with_files(char *words)
+{
+	char *files = strstr(words, "files");
+	char *action = files ? files + strlen("files") : NULL;
+	if (action)
+		action += strspn(action, " \t");
+	if (action && *action == '[' && strcasestr(action, "success=return"))
+		*action = '\0';
+}
+
+static bool is_of_this_host(const char *source)
+{
+	static const char *const here[] = { "altfiles",	  "compat", "db",
+					    "extrausers", "files",  "systemd" };
+	for (size_t i = 0; i < SB_ARRAY_SIZE(here); i++)
+		if (strcmp(source, here[i]) == 0)
+			return true;
+	return *source == '[';
+}
+
+/* Who logs in waits for each source of groups, root too, and none has a deadline. */
+static void check_root(const struct ctl_host *host, struct ctl_findings *findings)
+{
+	cleanup_file FILE *file = open_file(host, "etc/nsswitch.conf");
+	cleanup_free char *words = NULL;
+	char *save = NULL;
+	if (file && sb_group_switch(file, "initgroups", &words) == 0 && words &&
+	    root_is_listed(host))
+		end_with_files(words);
+	else if (file && !words)
+		sb_group_switch(file, "group", &words);
+	for (char *source = words ? strtok_r(words, " \t", &save) : NULL; source;
+	     source = strtok_r(NULL, " \t", &save)) {
+		if (is_of_this_host(source))
+			continue;
+		ctl_find(findings, CTL_NOTE,
+			 "root in a group of /etc/group, and \"initgroups: files [SUCCESS=return] "
+			 "...\" in /etc/nsswitch.conf, see sessbox.conf(5)",
+			 "root's logins, too, wait for '%s' while it does not answer: sshd and "
+			 "the others ask it for his groups",
+			 source);
+		return;
+	}
+}
+
 /* The first group that contains its members and is not in /etc/group, or NULL. */
 static const char *foreign_group(const struct ctl_host *host, const struct sb_class *class)
 {
@@ -154,4 +211,5 @@ void ctl_check_directory(const struct ctl_host *host, struct ctl_findings *findi
 		return;
 	check_accounts(host, findings);
 	check_groups(host, findings);
+	check_root(host, findings);
 }

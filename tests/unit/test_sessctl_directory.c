@@ -70,6 +70,48 @@ static void accounts(void **state)
 	}
 }
 
+/* Whom root waits for while it is silent; what libc does is shown in tests/directory. */
+static void roots_sources(void **state)
+{
+	static const struct {
+		const char *nsswitch;
+		const char *group;
+		const char *source;
+	} cases[] = {
+		{ "", "root:x:0:\n", NULL },
+		{ "passwd: files sss\ngroup: files systemd\n", "root:x:0:\n", NULL },
+		{ "group: files [SUCCESS=merge] systemd\n", "root:x:0:\n", NULL },
+		{ "group: files systemd # sss\n", "root:x:0:\n", NULL },
+		{ "group: files systemd sss\n", "root:x:0:\n", "'sss'" },
+		{ "group: files sss ldap\n", "root:x:0:root\nadm:x:4:root\n", "'sss'" },
+		{ "group: files [SUCCESS=return] sss\n", "adm:x:4:root\n", "'sss'" },
+		{ "group: files\ninitgroups: files ldap\n", "adm:x:4:root\n", "'ldap'" },
+		{ "initgroups: files [SUCCESS=return] systemd sss\n", "adm:x:4:root\n", NULL },
+		{ "initgroups: files [success=return] sss\n", "adm:x:4:daemon,root\n", NULL },
+		{ "initgroups: files [SUCCESS=return] sss\n", "root:x:0:root\nadm:x:4:ann\n",
+		  "'sss'" },
+		{ "initgroups: sss files [SUCCESS=return]\n", "adm:x:4:root\n", "'sss'" },
+		{ "initgroups: files [NOTFOUND=return] sss\n", "adm:x:4:root\n", "'sss'" },
+	};
+	(void)state;
+	for (size_t i = 0; i < SB_ARRAY_SIZE(cases); i++) {
+		struct tree t = make_tree();
+		struct sb_config *config = NULL;
+		struct ctl_findings findings = { .check = "directory" };
+		write_text(&t, "sessbox.conf", "");
+		assert_int_equal(load(&t, &config, NULL), 0);
+		assert_int_equal(mkdirat(t.fd, "etc", 0755), 0);
+		write_text(&t, "etc/nsswitch.conf", cases[i].nsswitch);
+		write_text(&t, "etc/group", cases[i].group);
+		const struct ctl_host host = { .root = t.fd, .config = config };
+		ctl_check_directory(&host, &findings);
+		expect(&findings, "wait for ", cases[i].source);
+		ctl_findings_clear(&findings);
+		sb_config_free(config);
+		drop_tree(&t);
+	}
+}
+
 /* Nobody is judged by a configuration that does not load. */
 static void no_configuration(void **state)
 {
@@ -84,6 +126,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(accounts),
+		cmocka_unit_test(roots_sources),
 		cmocka_unit_test(no_configuration),
 	};
 	return cmocka_run_group_tests_name("sessctl_directory", tests, NULL, NULL);
