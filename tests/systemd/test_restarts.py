@@ -39,7 +39,7 @@ def stock_sshd():
         shutil.rmtree(place)
 
 
-LIMITS = {'MemoryMax': '64M', 'MemoryHigh': '60M', 'MemorySwapMax': '0', 'TasksMax': '80', 'CPUQuota': '90%', 'CPUWeight': '50',
+LIMITS = {'MemoryMax': '64M', 'MemoryHigh': '63M', 'MemorySwapMax': '0', 'TasksMax': '80', 'CPUQuota': '90%', 'CPUWeight': '50',
           'AllowedCPUs': '0', 'IOWeight': '50', 'IOReadBandwidthMax': '/dev/vdb 5M'}
 FILES = ('memory.max', 'memory.high', 'memory.swap.max', 'pids.max', 'cpu.max', 'cpu.weight', 'cpuset.cpus', 'io.weight',
          'io.max')

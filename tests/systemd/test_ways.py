@@ -235,6 +235,14 @@ def test_a_shell_by_machinectl_is_refused():
     out('alice', 'carol')
 
 
+def with_his_environment(contained):
+    """sshd's PAM file has pam_env read ~/.pam_environment, as Debian 12's does and Debian 13's does not."""
+    box.begin(contained)
+    text = box.PAM.read_text()
+    if 'user_readenv=1' not in text:
+        box.replace(box.PAM, text.replace('pam_env.so', 'pam_env.so user_readenv=1', 1))
+
+
 def test_what_pam_environment_sets_stays_inside():
     """Read by pam_env on the host, as the user; what it sets runs his programs where he is."""
     home, found = box.home('alice'), box.home('alice') / 'found'
@@ -244,11 +252,11 @@ def test_what_pam_environment_sets_stays_inside():
     # Not the last command: in place of sshd's own shell bash would read .bashrc instead.
     told = 'bash -c "echo $XDG_RUNTIME_DIR ${DBUS_SESSION_BUS_ADDRESS-unset}"; true'
     try:
-        box.begin(False)
+        with_his_environment(False)
         box.out_of('alice', told)
         assert outside() in found.read_text().split()
         found.unlink()
-        box.begin(True)
+        with_his_environment(True)
         assert box.out_of('alice', told) == f'/run/user/{uid("alice")} unset'
         spaces = set(found.read_text().split())
         assert spaces and outside() not in spaces, spaces
