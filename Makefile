@@ -99,8 +99,9 @@ $B/o/module/%.o: pam_module/%.c | $B/o/module
 	$(CC) $(CPPFLAGS) $(CFLAGS) -fPIC -c -o $@ $<
 $B/o/module/io.o: src/core/io.c | $B/o/module
 	$(CC) $(CPPFLAGS) $(CFLAGS) -fPIC -c -o $@ $<
+# The first line says that there are tables, which scdoc leaves out.
 $B/man/%: docs/%.scd | $B/man
-	scdoc <$< >$@
+	{ echo "'\\\" t" && scdoc <$<; } >$@
 
 $B/o/core $B/o/helper $B/o/init $B/o/client $B/o/sessctl $B/o/module $B/man $B/test $B/unit:
 	mkdir -p $@

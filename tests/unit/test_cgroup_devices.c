@@ -126,6 +126,13 @@ static const struct {
 	{ "c 1 3 r\n", -EBADMSG, false, NULL, 0 },
 };
 
+/* The kernel's name is in sysfs, which a chroot where packages are built may lack. */
+static const char *or_number(const char *path)
+{
+	return strcmp(path, "/dev/null") == 0 && access("/sys/dev/char/1:3", F_OK) < 0 ? "c 1:3"
+										       : path;
+}
+
 static void reads_v1(void **state)
 {
 	(void)state;
@@ -142,7 +149,7 @@ static void reads_v1(void **state)
 		assert_int_equal(found.devices.filtered, v1_lists[i].filtered);
 		assert_int_equal(found.devices.n, v1_lists[i].path != NULL);
 		if (v1_lists[i].path) {
-			assert_string_equal(found.devices.v[0].path, v1_lists[i].path);
+			assert_string_equal(found.devices.v[0].path, or_number(v1_lists[i].path));
 			assert_int_equal(found.devices.v[0].access, v1_lists[i].access);
 		}
 		tree_remove(&t);
