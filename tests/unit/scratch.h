@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -78,6 +79,23 @@ static inline mode_t mode_of(int dfd, const char *name)
 	struct stat st;
 	assert_int_equal(fstatat(dfd, name, &st, AT_SYMLINK_NOFOLLOW), 0);
 	return st.st_mode & 07777;
+}
+
+/* A directory below another, with those above it, for the caller to close. Whoever may own them. */
+static inline int make_dirs(int dfd, const char *path)
+{
+	int fd = dup(dfd);
+	char *copy = strdup(path), *save = NULL;
+	assert_non_null(copy);
+	for (char *name = strtok_r(copy, "/", &save); name; name = strtok_r(NULL, "/", &save)) {
+		mkdirat(fd, name, 0755);
+		int next = openat(fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		close(fd);
+		fd = next;
+	}
+	free(copy);
+	assert_true(fd >= 0);
+	return fd;
 }
 
 /* Descriptors this process has open: a leak shows. */

@@ -217,7 +217,8 @@ static void removes_many(void **state)
 	drop_scratch(&s);
 }
 
-/* In a mount namespace of its own. Exits 0 if the mount stopped the removal and kept its file. */
+/* In a mount namespace of its own. Exits 0 if the mount stopped the removal and kept its file, with
+ * 2 if it cannot have one. */
 static void remove_beside_mount(const char *path)
 {
 	struct stat st;
@@ -245,8 +246,11 @@ static void keeps_mounts(void **state)
 	pid_t pid = fork();
 	if (pid == 0)
 		remove_beside_mount(s.path);
-	assert_int_equal(wait_for(pid), 0);
+	int status = wait_for(pid);
 	drop_scratch(&s);
+	if (status == 2)
+		skip(); /* the root of a chroot may be no mount */
+	assert_int_equal(status, 0);
 }
 
 /* ---- directories ---- */

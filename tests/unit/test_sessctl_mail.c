@@ -9,7 +9,6 @@
 
 #include "check_mail.h"
 #include "child.h"
-#include "sessbox/path.h"
 
 /* What is to be found: nothing if part is NULL. */
 struct want {
@@ -37,8 +36,7 @@ static void expect(const char *name, struct ctl_findings *findings, const struct
 /* A file below a scratch directory, with those above it. */
 static void put_file(const struct scratch *s, const char *dir, const char *name, const char *text)
 {
-	cleanup_fd int fd = sb_path_make(s->fd, dir, true, NULL);
-	assert_true(fd >= 0);
+	cleanup_fd int fd = make_dirs(s->fd, dir);
 	put_text(fd, name, text);
 }
 

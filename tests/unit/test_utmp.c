@@ -207,5 +207,5 @@ int main(void)
 		TEST(no_records_kept),	     TEST(records_behind_a_link),  TEST(line_of_a_terminal),
 		TEST(line_without_a_record),
 	};
-	return cmocka_run_group_tests_name("utmp", tests, own_files, NULL);
+	return RUN_WITH_FILES("utmp", tests);
 }

@@ -228,5 +228,5 @@ int main(void)
 		TEST(history),	       TEST(no_history),     TEST(history_on_a_full_disk),
 		TEST(lists_terminals),
 	};
-	return cmocka_run_group_tests_name("utmp locks", tests, own_files, NULL);
+	return RUN_WITH_FILES("utmp locks", tests);
 }
