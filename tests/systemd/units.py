@@ -54,13 +54,19 @@ def out(*users):
         systemctl('stop', manager_of(user), f'user-runtime-dir@{uid(user)}', check=False)
     host.wait_for('all of them are out', lambda: not any(
         is_active(manager_of(user)) or is_active(f'user-runtime-dir@{uid(user)}') for user in users), 20)
+    # Until it has forgotten them a new manager is stopped with the old one.
+    host.wait_for('logind has forgotten them', lambda: not {row[1] for row in listed('Users')} & set(users), 20)
+
+
+def listed(what):
+    """logind's list: of Sessions (id, uid, user, ...), or of Users (uid, user, ...)."""
+    answer = box.run('busctl', '--json=short', 'call', 'org.freedesktop.login1', '/org/freedesktop/login1',
+                     'org.freedesktop.login1.Manager', f'List{what}').out
+    return json.loads(answer)['data'][0]
 
 
 def sessions(user):
-    """logind's."""
-    answer = box.run('busctl', '--json=short', 'call', 'org.freedesktop.login1', '/org/freedesktop/login1',
-                     'org.freedesktop.login1.Manager', 'ListSessions').out
-    return [row[0] for row in json.loads(answer)['data'][0] if row[2] == user]
+    return [row[0] for row in listed('Sessions') if row[2] == user]
 
 
 def scopes():
