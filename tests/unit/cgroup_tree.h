@@ -6,25 +6,12 @@
  * Imitations of /sys/fs/cgroup in a temporary directory. Regular files stand in for the kernel's,
  * so a test makes those the kernel would have made, and short ones: nobody truncates them.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "scratch.h"
 
-#include <cmocka.h>
-
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "sessbox/cgroup.h"
-#include "sessbox/io.h"
-#include "sessbox/str.h"
 
 /* Those that every test of limits has; the others limit nothing. */
 #define LIMITS(memory, swap, tasks, quota, weight)                                                 \
@@ -135,18 +122,6 @@ static inline struct sb_cgroup *tree_open(const struct tree *t)
 	if (sb_cgroup_open(t->root, &cg, &err) < 0)
 		fail_msg("%s", err.msg);
 	return cg;
-}
-
-/* Descriptors of this process, to see that none is lost. */
-static inline size_t count_fds(void)
-{
-	size_t n = 0;
-	DIR *dir = opendir("/proc/self/fd");
-	assert_non_null(dir);
-	while (readdir(dir))
-		n++;
-	closedir(dir);
-	return n;
 }
 
 #endif
