@@ -49,4 +49,7 @@ int sb_group_member(const char *user, gid_t gid, const char *name, struct sb_gro
  */
 int sb_group_switch(FILE *file, const char *database, char **ret);
 
+/* Leaves the sources: what is in brackets says which answer ends the search. */
+void sb_group_drop_actions(char *words);
+
 #endif

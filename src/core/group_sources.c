@@ -37,13 +37,6 @@ static int find_words(char **ret)
 	return r == 0 && !*ret ? sb_group_switch(file, "group", ret) : r;
 }
 
-/* Leaves the sources: what is in brackets says which answer ends the search. */
-static void drop_others(char *words)
-{
-	for (char *p = words; (p = strchr(p, '['));)
-		memset(p, ' ', strcspn(p, "]") + (strchr(p, ']') != NULL));
-}
-
 /* ERANGE: there is more than fits. */
 static bool is_found(enum nss_status status, int error)
 {
@@ -142,7 +135,7 @@ int sb_group_sources_ask(const char *user, gid_t gid, const char *group, gid_t w
 	int r = find_words(&words);
 	if (r < 0 || !words)
 		return r;
-	drop_others(words);
+	sb_group_drop_actions(words);
 	size_t n = load_sources(words, sources);
 	for (size_t i = 0; i < n && r == 0; i++)
 		r = ask(&sources[i], user, gid, wanted);

@@ -42,3 +42,9 @@ int sb_group_switch(FILE *file, const char *database, char **ret)
 	*ret = sb_steal_ptr(&words);
 	return 0;
 }
+
+void sb_group_drop_actions(char *words)
+{
+	for (char *p = words; (p = strchr(p, '['));)
+		memset(p, ' ', strcspn(p, "]") + (strchr(p, ']') != NULL));
+}

@@ -122,15 +122,22 @@ static bool root_is_listed(const struct ctl_host *host)
 	return false;
 }
 
+/* Has the list "[STATUS=action ...]" this one, not negated? */
+static bool has_action(const char *list, const char *action)
+{
+	size_t end = strcspn(list, "]");
+	const char *found = *list == '[' ? strcasestr(list, action) : NULL;
+	return found && found < list + end && found[-1] != '!';
+}
+
 /* Cuts off what libc does not ask for the groups of those that /etc/group lists. */
 static void end_with_files(char *words)
 {
 	char *files = strstr(words, "files");
-	char *action = files ? files + strlen("files") : NULL;
-	if (action)
-		action += strspn(action, " \t");
-	if (action && *action == '[' && strcasestr(action, "success=return"))
-		*action = '\0';
+	char *list = files ? files + strlen("files") : words;
+	list += strspn(list, " \t");
+	if (has_action(list, "success=return"))
+		*list = '\0';
 }
 
 static bool is_of_this_host(const char *source)
@@ -140,7 +147,7 @@ static bool is_of_this_host(const char *source)
 	for (size_t i = 0; i < SB_ARRAY_SIZE(here); i++)
 		if (strcmp(source, here[i]) == 0)
 			return true;
-	return *source == '[';
+	return false;
 }
 
 /* Who logs in waits for each source of groups, root too, and none has a deadline. */
@@ -154,6 +161,8 @@ static void check_root(const struct ctl_host *host, struct ctl_findings *finding
 		end_with_files(words);
 	else if (file && !words)
 		sb_group_switch(file, "group", &words);
+	if (words)
+		sb_group_drop_actions(words);
 	for (char *source = words ? strtok_r(words, " \t", &save) : NULL; source;
 	     source = strtok_r(NULL, " \t", &save)) {
 		if (is_of_this_host(source))

@@ -92,6 +92,12 @@ static void roots_sources(void **state)
 		  "'sss'" },
 		{ "initgroups: sss files [SUCCESS=return]\n", "adm:x:4:root\n", "'sss'" },
 		{ "initgroups: files [NOTFOUND=return] sss\n", "adm:x:4:root\n", "'sss'" },
+		{ "initgroups: files [NOTFOUND=continue] sss [SUCCESS=return]\n", "adm:x:4:root\n",
+		  "'sss'" },
+		{ "initgroups: files [!SUCCESS=return] sss\n", "adm:x:4:root\n", "'sss'" },
+		{ "initgroups: files [NOTFOUND=continue SUCCESS=return] sss\n", "adm:x:4:root\n",
+		  NULL },
+		{ "group: files [SUCCESS=merge NOTFOUND=continue] systemd\n", "root:x:0:\n", NULL },
 	};
 	(void)state;
 	for (size_t i = 0; i < SB_ARRAY_SIZE(cases); i++) {
